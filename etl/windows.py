@@ -1,0 +1,75 @@
+"""Windows and intervals on the cursor's time line: half-open, UTC, and what unions of them add up to. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+@dataclass(frozen=True, order=True)
+class Window:
+    """``[since, until)``, both aware and in UTC."""
+
+    since: datetime
+    until: datetime
+
+    def __str__(self) -> str:
+        return f"[{rfc3339(self.since)}, {rfc3339(self.until)})"
+
+    @property
+    def empty(self) -> bool:
+        """Whether no moment lies inside."""
+        return self.since >= self.until
+
+    def overlaps(self, other: Window) -> bool:
+        """Whether some moment lies in both."""
+        return self.since < other.until and other.since < self.until
+
+    def clamp(self, since: datetime | None, until: datetime | None) -> Window:
+        """The part of the window inside ``[since, until)``; None leaves a side open. May be empty."""
+        return Window(max(self.since, since or self.since), min(self.until, until or self.until))
+
+    def split(self, step: timedelta) -> Iterator[Window]:
+        """Consecutive windows of ``step``, cut at multiples of it since the epoch (so days begin at midnight)."""
+        since = self.since
+        while since < self.until:
+            until = min(_next_multiple(since, step), self.until)
+            yield Window(since, until)
+            since = until
+
+
+def _next_multiple(moment: datetime, step: timedelta) -> datetime:
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    return moment + step - (moment - epoch) % step
+
+
+def merge(windows: Iterable[Window]) -> list[Window]:
+    """The same moments as ``windows``, as disjoint windows in order; touching ones become one."""
+    merged: list[Window] = []
+    for window in sorted(w for w in windows if not w.empty):
+        if merged and window.since <= merged[-1].until:
+            merged[-1] = Window(merged[-1].since, max(merged[-1].until, window.until))
+        else:
+            merged.append(window)
+    return merged
+
+
+def gaps(windows: Iterable[Window]) -> list[Window]:
+    """What lies between the disjoint parts of ``windows``."""
+    parts = merge(windows)
+    return [Window(a.until, b.since) for a, b in zip(parts, parts[1:], strict=False)]
+
+
+def watermark(windows: Iterable[Window]) -> datetime | None:
+    """The end of the first unbroken interval (DESIGN §8, completeness); None when there is none."""
+    parts = merge(windows)
+    return parts[0].until if parts else None
+
+
+def rfc3339(moment: datetime) -> str:
+    """UTC text with ``Z``; microseconds only when there are any."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
