@@ -198,6 +198,8 @@ class RunPlan:
     """What a run is about to do; the state locks its window and keeps the rest with it.
 
     ``intervals``: subscription name → the part of the window that will be complete for it when the run is.
+    ``touches``: (name, version) → the part of the window that this version bills; kept from the run's first moment
+    on, since whatever becomes of the run, events in it may have been sent under that version.
     ``fingerprint`` of the token: never the token. ``scope``: names the set of subscription versions, for marks.
     """
 
@@ -209,6 +211,7 @@ class RunPlan:
     intervals: Mapping[str, Window]
     scope: str
     fingerprint: str | None = None
+    touches: Mapping[tuple[str, str], Window] = field(default_factory=dict)
 
 
 class RunLog(Protocol):
@@ -228,8 +231,8 @@ class RunLog(Protocol):
         """The digests these were sent with, for messages about drift."""
         ...
 
-    def record(self, sent: pd.DataFrame, letters: Sequence[DeadLetter], counts: Counts) -> int:
-        """Commit confirmed usage events and dead letters in one transaction; how many letters were new.
+    def record(self, sent: pd.DataFrame, letters: Sequence[DeadLetter], counts: Counts) -> Mapping[str, int]:
+        """Commit confirmed usage events and dead letters in one transaction; how many letters were new, by outcome.
 
         Raises ``StateError`` when the database fails or the run lost its window.
         """
@@ -269,6 +272,10 @@ class State(Protocol):
 
     def intervals(self, pipeline: str) -> dict[str, list[Window]]:
         """Subscription name → its complete intervals, merged."""
+        ...
+
+    def touched(self, pipeline: str) -> dict[tuple[str, str], list[Window]]:
+        """(name, version) → the windows its runs have begun (``RunPlan.touches``), merged."""
         ...
 
 

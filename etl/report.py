@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator  # noqa: TC003 - dataclass fields are resolved at run time
+import threading
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from etl.windows import Window, rfc3339
+from etl.windows import rfc3339
 
 if TYPE_CHECKING:
-    from etl.errors import EtlError
+    from collections.abc import Mapping
+
+    from etl.windows import Window
 
 #: What a pair can become; ``matched`` is their sum (DESIGN §1).
 OUTCOMES = ("sent", "already_sent", "duplicate", "drift", "too_old", "in_future", "rejected", "unsent")
@@ -47,13 +49,26 @@ class Counts:
     unreadable: int = 0
     requests: int = 0
     retries: int = 0
-    new_letters: int = 0
+    new_letters: dict[str, int] = field(default_factory=dict)
     released: int = 0
     by_subscription: dict[str, PairCounts] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def of(self, subscription: str) -> PairCounts:
         """The pair counts of ``subscription``, made when first asked for."""
         return self.by_subscription.setdefault(subscription, PairCounts())
+
+    def add(self, outcome: str, by_subscription: Mapping[str, int]) -> None:
+        """Count pairs under ``outcome`` (or ``matched``); safe from any thread."""
+        with self._lock:
+            for name, number in by_subscription.items():
+                counts = self.of(name)
+                setattr(counts, outcome, getattr(counts, outcome) + int(number))
+
+    def add_new_letters(self, by_outcome: Mapping[str, int]) -> None:
+        """Count dead letters that were recorded for the first time."""
+        for outcome, number in by_outcome.items():
+            self.new_letters[outcome] = self.new_letters.get(outcome, 0) + number
 
     @property
     def pairs(self) -> PairCounts:
@@ -74,5 +89,59 @@ class Counts:
             "requests": self.requests,
             "retries": self.retries,
             "released": self.released,
+            "new_letters": sum(self.new_letters.values()),
             "by_subscription": {name: c.as_dict() for name, c in self.by_subscription.items()},
         }
+
+
+@dataclass(frozen=True)
+class Report:
+    """A run as ``--json`` prints it and ``etl.run`` returns it (DESIGN §6); unknown figures are None.
+
+    ``window`` is what was run; ``seconds`` wall-clock; ``error`` None or ``{"type": …, "message": …}``.
+    ``new_letters`` and ``released`` go beyond the contract: dead letters recorded for the first time, and
+    ``in_future`` pairs of earlier runs that came due and were sent, which are outside ``matched``.
+    """
+
+    run_id: str | None = None
+    exit_code: int = 0
+    dry_run: bool = False
+    window: Window | None = None
+    complete: bool = False
+    counts: Counts | None = None
+    seconds: float | None = None
+    error: dict[str, str] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        """Every count is an attribute of the report: ``report.sent``, ``report.by_subscription``."""
+        if name in _COUNT_FIELDS:
+            return None if self.counts is None else self.counts.as_dict()[name]
+        raise AttributeError(f"a report has no field {name!r}; it has {', '.join(self.as_dict())}")
+
+    @property
+    def to_look_at(self) -> int:
+        """Pairs and rows somebody should look at: rejected, drift, too_old, in_future and unreadable."""
+        if self.counts is None:
+            return 0
+        pairs = self.counts.pairs
+        return pairs.rejected + pairs.drift + pairs.too_old + pairs.in_future + self.counts.unreadable
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready, keys in the contract's order."""
+        counts = self.counts.as_dict() if self.counts else dict.fromkeys(_COUNT_FIELDS)
+        edges = (self.window.since, self.window.until) if self.window else (None, None)
+        since, until = (rfc3339(edge) if edge else None for edge in edges)
+        return {
+            "run_id": self.run_id,
+            "exit_code": self.exit_code,
+            "dry_run": self.dry_run,
+            "window": {"since": since, "until": until},
+            "complete": self.complete,
+            **counts,
+            "seconds": None if self.seconds is None else round(self.seconds, 3),
+            "error": self.error,
+        }
+
+
+_COUNT_FIELDS = tuple(Counts().as_dict())
+

@@ -1,0 +1,128 @@
+"""One batch of track events → the pairs that may be sent and the pairs that are rejected. Pure.
+
+A *pair* is a track event and a subscription that matched it. Nothing here knows the clock, the state or Metronome.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from etl import limits as metronome_limits
+from etl.optout import opted_out
+from etl.transform import Events
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from etl.limits import Limits
+    from etl.ports import EventBatch
+    from etl.transform import Compiled
+    from etl.windows import Window
+
+PAIR_COLUMNS = ["row", "subscription", "transaction_id", "customer_id", "timestamp", "event_type", "body"]
+REJECTED_COLUMNS = ["row", "subscription", "stage", "reason", "transaction_id", "customer_id", "body"]
+
+
+@dataclass(frozen=True)
+class Billing:
+    """A subscription as a run bills it: compiled, and the part of the cursor's time line that belongs to it."""
+
+    name: str
+    compiled: Compiled
+    part: Window
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A batch after triggers, mappings and limits.
+
+    ``pairs``: columns ``PAIR_COLUMNS``, ordered by row, then subscription. ``rejected``: ``REJECTED_COLUMNS``.
+    ``row`` is the position in the batch. ``matched_rows``: rows that at least one subscription matched.
+    ``warned``: pairs with a property value over the warning length.
+    """
+
+    batch: EventBatch
+    events: Events
+    pairs: pd.DataFrame
+    rejected: pd.DataFrame
+    matched_rows: int
+    warned: int
+
+
+def examine(batch: EventBatch, billings: Sequence[Billing], limits: Limits) -> Examined:
+    """Match and map every row of ``batch`` for every subscription, then hold the pairs against the limits."""
+    events = Events(batch.table, batch.layout)
+    billable = ~opted_out(events)
+    matched = np.zeros(len(events), bool)
+    accepted, rejected = [], []
+    for billing in billings:
+        pairs, refused, rows = _map(events, billing, billable & within(batch.cursor, billing.part))
+        matched |= rows
+        accepted.append(pairs)
+        rejected.append(refused)
+    pairs = _in_row_order(accepted)
+    checked = metronome_limits.check(pairs, limits)
+    broken = checked.reasons.notna().to_numpy(bool)
+    rejected.append(_over_limits(pairs[broken], checked.reasons[broken]))
+    return Examined(
+        batch, events, pairs[~broken] if broken.any() else pairs, _concat(rejected, REJECTED_COLUMNS),
+        int(matched.sum()), checked.warned,
+    )
+
+
+def within(cursor: pa.Array, part: Window) -> np.ndarray:
+    """Bool per row: whether its cursor lies in ``part``."""
+    if part.empty:
+        return np.zeros(len(cursor), bool)
+    since, until = (pa.scalar(edge, cursor.type) for edge in (part.since, part.until))
+    inside = pc.and_(pc.greater_equal(cursor, since), pc.less(cursor, until))
+    return np.array(inside.to_numpy(zero_copy_only=False))
+
+
+def _map(events: Events, billing: Billing, eligible: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray]:
+    """Accepted pairs, rejected pairs, and which rows matched (a trigger that fails on a row counts as matched)."""
+    mask, failed = billing.compiled.match(events)
+    failed = failed[eligible[failed["row"].to_numpy(np.int64)]]
+    mask = mask & eligible
+    positions = np.flatnonzero(mask)
+    mapped = billing.compiled.map(events if len(positions) == len(events) else events.take(positions))
+    mask = mask.copy()
+    mask[failed["row"].to_numpy(np.int64)] = True
+    refused = _concat([failed, _at(mapped.rejected, positions)], REJECTED_COLUMNS)
+    return _at(mapped.accepted, positions), refused, mask
+
+
+def _at(frame: pd.DataFrame, positions: np.ndarray) -> pd.DataFrame:
+    """``frame`` with ``row`` turned from a position among the matched events into one in the batch."""
+    rows = positions[frame["row"].to_numpy(np.int64)]
+    return frame.assign(row=pd.array(rows, dtype=pd.ArrowDtype(pa.int64())))
+
+
+def _in_row_order(accepted: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    pairs = _concat(accepted, PAIR_COLUMNS)
+    if sum(len(frame) > 0 for frame in accepted) < 2:
+        return pairs
+    return pairs.sort_values("row", kind="stable", ignore_index=True)
+
+
+def _over_limits(pairs: pd.DataFrame, reasons: pd.Series) -> pd.DataFrame:
+    return pairs.assign(stage="limits", reason=reasons)
+
+
+def _concat(frames: Sequence[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    filled = [frame for frame in frames if len(frame)]
+    if not filled:
+        return pd.DataFrame({c: pd.array([], dtype=pd.ArrowDtype(_type(c))) for c in columns})
+    if len(filled) == 1:
+        return filled[0].reindex(columns=columns).reset_index(drop=True)
+    return pd.concat([frame.reindex(columns=columns) for frame in filled], ignore_index=True)
+
+
+def _type(column: str) -> pa.DataType:
+    return pa.int64() if column == "row" else pa.string()

@@ -1,0 +1,108 @@
+"""Metronome's limits on a usage event: what would poison a chunk is rejected here, at stage ``limits``. Pure.
+
+Sources: Metronome's API reference (ids of 1 to 128 characters, non-empty customer and event type, RFC 3339 with a
+four-digit year); the 256-byte property value and the 1 MB body are not documented by Metronome (FACTS §1.1, §1.2).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_ID_CHARACTERS = 128
+MAX_BODY_BYTES = 1_000_000
+_STAMP_CHARACTERS = len("2026-11-01T00:00:00.000Z")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is refused or warned about beyond Metronome's documented rules.
+
+    ``property_value``: whether a string inside ``properties`` over ``property_value_bytes`` (UTF-8) is only
+    warned about (it is sent) or rejected.
+    """
+
+    property_value: Literal["warn", "reject"] = "warn"
+    property_value_bytes: int = 256
+
+
+@dataclass(frozen=True)
+class Checked:
+    """``reasons``: one per row, NA where the row is within the limits. ``warned``: rows with a long value."""
+
+    reasons: pd.Series
+    warned: int
+
+
+def check(pairs: pd.DataFrame, limits: Limits) -> Checked:
+    """Each accepted pair against the limits.
+
+    ``pairs``: string columns ``transaction_id, customer_id, event_type, timestamp, body``. The first limit that
+    a pair breaks is its reason; reasons never quote values.
+    """
+    reasons = np.full(len(pairs), None, dtype=object)
+    for broken, reason in _rules(pairs):
+        reasons[broken & (reasons == None)] = reason  # noqa: E711 - elementwise
+    long_values = _long_values(_arrow(pairs["body"]), limits.property_value_bytes)
+    if limits.property_value == "reject":
+        reason = f"a property value is longer than {limits.property_value_bytes} bytes"
+        reasons[long_values & (reasons == None)] = reason  # noqa: E711 - elementwise
+    warned = int(long_values.sum()) if limits.property_value == "warn" else 0
+    return Checked(pd.Series(reasons, index=pairs.index, dtype=pd.ArrowDtype(pa.string())), warned)
+
+
+def _rules(pairs: pd.DataFrame) -> Iterator[tuple[np.ndarray, str]]:
+    ids = _lengths(pairs["transaction_id"])
+    yield ids == 0, "transaction_id is empty; Metronome takes 1 to 128 characters"
+    yield ids > MAX_ID_CHARACTERS, "transaction_id is longer than 128 characters; Metronome takes 1 to 128"
+    yield _lengths(pairs["customer_id"]) == 0, "customer_id is empty"
+    yield _lengths(pairs["event_type"]) == 0, "event_type is empty"
+    stamps = _lengths(pairs["timestamp"])
+    yield stamps != _STAMP_CHARACTERS, "timestamp has no four-digit year; Metronome takes RFC 3339"
+    sizes = _numpy(pc.binary_length(_arrow(pairs["body"])))
+    yield sizes > MAX_BODY_BYTES, "the usage event is larger than 1 MB"
+
+
+def _long_values(bodies: pa.Array, limit: int) -> np.ndarray:
+    """Rows with a string over ``limit`` bytes in ``properties``: candidates by pattern, then parsed to be sure."""
+    # JSON escapes only lengthen a value, so a long value always shows as a long run without a quote, except where
+    # it holds escaped quotes. RE2 counts repetitions up to 1000.
+    run = '"[^"]{%d}' % min(limit + 1, 1000)
+    candidates = pc.or_(pc.match_substring_regex(bodies, run), pc.match_substring(bodies, '\\"'))
+    long_values = _numpy(candidates)
+    for position in np.flatnonzero(long_values):
+        # json, not orjson: a body may carry an escaped lone surrogate, as Segment's does.
+        long_values[position] = _has_long_value(json.loads(bodies[position].as_py())["properties"], limit)
+    return long_values
+
+
+def _has_long_value(value: Any, limit: int) -> bool:
+    if isinstance(value, str):
+        return len(value.encode("utf-8", "surrogatepass")) > limit
+    if isinstance(value, dict):
+        return any(_has_long_value(v, limit) for v in value.values())
+    if isinstance(value, list):
+        return any(_has_long_value(v, limit) for v in value)
+    return False
+
+
+def _arrow(column: pd.Series) -> pa.Array:
+    array = pa.array(column)
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+
+
+def _lengths(column: pd.Series) -> np.ndarray:
+    return _numpy(pc.utf8_length(_arrow(column)))
+
+
+def _numpy(array: pa.Array) -> np.ndarray:
+    return np.array(array.to_numpy(zero_copy_only=False))

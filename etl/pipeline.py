@@ -1,0 +1,243 @@
+"""The job's story: extract → transform → decide → send → confirm → record → complete.
+
+HTTP and the state share no transaction, so order carries the promise: an id is recorded only after Metronome
+confirmed it. A crash between the two makes the next run send the same ids again, which Metronome ignores for 34
+days; a window is marked complete only when every pair in it came to an end. So any run can be repeated.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from threading import Event
+from typing import TYPE_CHECKING
+
+import pyarrow.compute as pc
+
+from etl import letters as dead
+from etl.breaker import Breaker
+from etl.chunks import chunks
+from etl.decide import MAX_AHEAD, decide
+from etl.errors import CircuitBreakerError, EtlError, InterruptedRunError
+from etl.examine import Billing, Examined, examine
+from etl.identity import digests, transaction_keys
+from etl.limits import Limits
+from etl.optout import PATHS as OPT_OUT_PATHS
+from etl.readahead import ReadAhead
+from etl.recorder import Recorder
+from etl.report import Counts, Report
+from etl.seen import SeenIds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy as np
+    import pandas as pd
+
+    from etl.events import Path
+    from etl.ports import Delivery, Destination, EventBatch, Progress, RunLog, RunPlan, Source, State
+
+#: Seconds that a run being stopped waits for what is in flight (issue: Ctrl-C ends within ten seconds).
+GRACE_SECONDS = 7.0
+_POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything a run needs, chosen by ``wiring``."""
+
+    source: Source
+    destination: Destination
+    state: State
+    plan: RunPlan
+    billings: Sequence[Billing]
+    limits: Limits = field(default_factory=Limits)
+    breaker: Callable[[], Breaker] = Breaker
+    max_age: timedelta = timedelta(days=33)
+    dry_run: bool = False
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    progress: Progress | None = None
+    interrupted: Event = field(default_factory=Event)
+
+
+def run(job: Job) -> Report:
+    """Run one window; the report has the contract's counts, whatever happened.
+
+    Raises a subclass of ``EtlError`` that carries the report when the window was not completed.
+    """
+    began = time.monotonic()
+    counts = Counts()
+    for billing in job.billings:
+        counts.of(billing.name)
+    report = Report(dry_run=job.dry_run, window=job.plan.window, counts=counts)
+    opened = job.state.peek(job.plan) if job.dry_run else job.state.begin(job.plan)
+    try:
+        with opened as log:
+            report = replace(report, run_id=None if job.dry_run else log.run_id)
+            (_dry_run if job.dry_run else _send)(job, log, counts)
+    except EtlError as error:
+        error.report = replace(
+            report, exit_code=error.exit_code, seconds=time.monotonic() - began,
+            error={"type": type(error).__name__, "message": str(error)},
+        )
+        raise
+    report = replace(report, complete=not job.dry_run, seconds=time.monotonic() - began)
+    look = report.to_look_at if job.dry_run else counts.new_letters
+    return replace(report, exit_code=1 if look else 0)
+
+
+def _dry_run(job: Job, log: RunLog, counts: Counts) -> None:
+    """Everything but sending and recording: what would be sent stays ``unsent``."""
+    with SeenIds() as seen:
+        for examined in _examined(job, log, counts, lambda: _refuse_interrupted(job)):
+            pairs = _identified(examined.pairs)
+            outcomes = _outcomes(job, log, seen, pairs)
+            for outcome in set(outcomes) - {"send"}:
+                counts.add(outcome, _by_subscription(pairs[outcomes == outcome]))
+
+
+def _send(job: Job, log: RunLog, counts: Counts) -> None:
+    """Run the window, and close the run's books in the state: complete, or stopped with what was recorded."""
+    marks: set[str] = set()
+    try:
+        with job.destination.open() as delivery, SeenIds() as seen:
+            line = _Line(job, log, delivery, seen, counts)
+            line.run(marks)
+        log.complete(counts, marks)
+    except BaseException as error:
+        with suppress(EtlError):
+            log.stop(counts, error, forget_letters=isinstance(error, CircuitBreakerError))
+        if isinstance(error, KeyboardInterrupt):
+            raise InterruptedRunError(_INTERRUPTED) from None
+        raise
+
+
+_INTERRUPTED = (
+    "interrupted: what was in flight was finished and recorded, the window is not complete; run it again to send "
+    "the rest"
+)
+
+
+class _Line:
+    """One run's production line: batches in, chunks out, answers recorded."""
+
+    def __init__(self, job: Job, log: RunLog, delivery: Delivery, seen: SeenIds, counts: Counts) -> None:
+        self.job, self.log, self.delivery, self.seen, self.counts = job, log, delivery, seen, counts
+        self.recorder = Recorder(log, delivery, counts, job.breaker().judge)
+
+    def run(self, marks: set[str]) -> None:
+        self.recorder.start()
+        try:
+            for examined in _examined(self.job, self.log, self.counts, self._look_up):
+                self._bill(examined)
+                if examined.batch.mark:
+                    marks.add(examined.batch.mark)
+            self.delivery.drain()
+        except BaseException:
+            self._finish_in_flight()
+            raise
+        self.recorder.close()
+
+    def _look_up(self) -> None:
+        """Between two steps: was the run interrupted, did the recording fail?"""
+        _refuse_interrupted(self.job)
+        self.recorder.check()
+
+    def _bill(self, examined: Examined) -> None:
+        pairs = _identified(examined.pairs)
+        with self.recorder.log_lock:
+            outcomes = _outcomes(self.job, self.log, self.seen, pairs)
+        self.recorder.add_letters([*dead.unreadable(examined.batch.unreadable), *dead.rejected(examined)])
+        for outcome in set(outcomes) - {"send"}:
+            chosen = pairs[outcomes == outcome]
+            self.counts.add(outcome, _by_subscription(chosen))
+            self.recorder.add_letters(self._letters(examined, chosen, outcome))
+        self._submit(examined, pairs[outcomes == "send"].reset_index(drop=True))
+
+    def _submit(self, examined: Examined, events: pd.DataFrame) -> None:
+        if not len(events):
+            return
+        self.recorder.expect(events, examined)
+        for chunk in chunks(events):
+            while not self.recorder.has_room(len(chunk)):
+                self._look_up()
+                time.sleep(_POLL_SECONDS)
+            self._look_up()
+            self.delivery.submit(chunk)
+
+    def _letters(self, examined: Examined, pairs: pd.DataFrame, outcome: str) -> list[dead.DeadLetter]:
+        match outcome:
+            case "too_old":
+                days = self.job.max_age / timedelta(days=1)
+                return dead.held_back(examined, pairs, outcome, [f"older than max_age ({days:g} days)"] * len(pairs))
+            case "in_future":
+                due = [datetime.fromisoformat(stamp) - MAX_AHEAD for stamp in pairs["timestamp"]]
+                reasons = ["more than 24 hours ahead; held until it is due"] * len(pairs)
+                return dead.held_back(examined, pairs, outcome, reasons, due=due)
+            case "drift":
+                earlier = self.log.sent_digests(list(pairs["transaction_id"]))
+                reasons = ["sent before with other content; Metronome keeps the first"] * len(pairs)
+                return dead.held_back(
+                    examined, pairs, outcome, reasons, digest=[d.hex() for d in pairs["digest"]],
+                    sent_digest=[earlier[i].hex() for i in pairs["transaction_id"]],
+                )
+        return []
+
+    def _finish_in_flight(self) -> None:
+        """Stopped: whatever is answered within the grace period is still recorded, and nothing is masked."""
+        with suppress(EtlError):
+            self.delivery.drain(GRACE_SECONDS)
+        with suppress(EtlError):
+            self.recorder.close()
+
+
+def _examined(job: Job, log: RunLog, counts: Counts, idle: Callable[[], None]) -> Iterator[Examined]:
+    """The window's batches, examined and counted, read ahead of what is sent."""
+    batches = job.source.batches(job.plan.window, _paths(job), log.marks)
+    for batch in ReadAhead(batches, depth=2, idle=idle):
+        examined = examine(batch, job.billings, job.limits)
+        counts.read += batch.table.num_rows
+        counts.filtered += batch.table.num_rows - examined.matched_rows
+        counts.unreadable += len(batch.unreadable)
+        counts.add("matched", _by_subscription(examined.pairs))
+        counts.add("matched", _by_subscription(examined.rejected))
+        counts.add("rejected", _by_subscription(examined.rejected))
+        if job.progress:
+            job.progress.update(counts, job.plan.window, _newest(batch))
+        yield examined
+
+
+def _outcomes(job: Job, log: RunLog, seen: SeenIds, pairs: pd.DataFrame) -> np.ndarray:
+    first = seen.first_seen(pairs["key"])
+    known = log.lookup(pairs)
+    return decide(pairs["timestamp"], first, known, job.clock(), job.max_age)
+
+
+def _identified(pairs: pd.DataFrame) -> pd.DataFrame:
+    return pairs.assign(key=transaction_keys(pairs["transaction_id"]), digest=digests(pairs["body"]))
+
+
+def _paths(job: Job) -> frozenset[Path] | None:
+    """Every path that a trigger, a mapping or the opt-out looks at; None when one needs the whole event."""
+    paths: set[Path] = {("messageId",), *OPT_OUT_PATHS}
+    for billing in job.billings:
+        if billing.compiled.paths is None:
+            return None
+        paths |= billing.compiled.paths
+    return frozenset(paths)
+
+
+def _by_subscription(frame: pd.DataFrame) -> dict[str, int]:
+    return {str(name): int(number) for name, number in frame["subscription"].value_counts().items()}
+
+
+def _refuse_interrupted(job: Job) -> None:
+    if job.interrupted.is_set():
+        raise InterruptedRunError(_INTERRUPTED)
+
+
+def _newest(batch: EventBatch) -> datetime | None:
+    newest: datetime | None = pc.max(batch.cursor).as_py()
+    return newest

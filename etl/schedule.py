@@ -1,0 +1,99 @@
+"""Which window a scheduled run takes, and what each subscription bills of a window (DESIGN §8). Pure.
+
+State is kept per subscription *name*: its versions share a name and have disjoint ``[from, until)``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from etl.errors import ConfigError
+from etl.windows import Window, merge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime, timedelta
+
+    from etl.subscription import Subscription
+
+
+@dataclass(frozen=True)
+class History:
+    """What state knows of a subscription name: where scheduled runs begin, and its complete intervals."""
+
+    starts: datetime | None = None
+    intervals: Sequence[Window] = ()
+
+    @property
+    def watermark(self) -> datetime | None:
+        """How far the name is complete without a gap, from ``starts`` on; None before its first complete run."""
+        for interval in merge(self.intervals):
+            if self.starts is None or interval.since <= self.starts < interval.until:
+                return interval.until
+            if interval.since > self.starts:
+                break
+        return self.starts if self.intervals and self.starts else None
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A scheduled run: its window, and where each subscription name starts to be billed by scheduled runs."""
+
+    window: Window
+    starts: Mapping[str, datetime]
+
+
+def schedule(
+    subscriptions: Sequence[Subscription],
+    histories: Mapping[str, History],
+    start: datetime | None,
+    overlap: timedelta,
+    now: datetime,
+) -> Schedule:
+    """From the watermark less the overlap, to now.
+
+    A new name starts at its ``from``, else at the pipeline's watermark, else at ``source.start``. The window
+    reaches back to the earliest moment that any unfinished name needs.
+    Raises ``ConfigError`` on a first run without a start.
+    """
+    names = {s.name for s in subscriptions}
+    marks = [mark for name in names if (mark := histories.get(name, History()).watermark)]
+    pipeline_mark = min(marks, default=None)
+    starts: dict[str, datetime] = {}
+    needs: list[datetime] = []
+    for name in sorted(names):
+        versions = [s for s in subscriptions if s.name == name]
+        history = histories.get(name, History())
+        begin = history.starts or _first_from(versions) or pipeline_mark or start
+        if begin is None:
+            begin = _no_start()
+        starts[name] = begin
+        mark = history.watermark
+        if mark is None:
+            needs.append(begin)
+        elif not _finished(versions, mark):
+            needs.append(max(mark - overlap, begin))
+    since = min(needs, default=now)
+    return Schedule(Window(min(since, now), now), starts)
+
+
+def billed_part(subscription: Subscription, window: Window, starts: datetime | None) -> Window:
+    """The part of ``window`` that ``subscription`` bills: inside its ``[from, until)``, and from ``starts`` on."""
+    return window.clamp(subscription.since, subscription.until).clamp(starts, None)
+
+
+def _first_from(versions: Sequence[Subscription]) -> datetime | None:
+    begins = [v.since for v in versions]
+    return None if None in begins else min((b for b in begins if b), default=None)
+
+
+def _finished(versions: Sequence[Subscription], mark: datetime) -> bool:
+    return all(v.until is not None and v.until <= mark for v in versions)
+
+
+def _no_start() -> datetime:
+    raise ConfigError(
+        "this pipeline has never run and has no start: set source.start in the config to where billing begins, "
+        "or name a window with --since and --until"
+    )
