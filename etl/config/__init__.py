@@ -1,0 +1,33 @@
+"""The config file (DESIGN §5): YAML in, frozen models out, or every problem at once."""
+
+from etl.config.config import Config
+from etl.config.loading import Draft, draft_config, load_config, parse_config
+from etl.config.models import (
+    Breaker,
+    Destination,
+    Limits,
+    LogsSource,
+    ParquetSource,
+    State,
+    SubscriptionSection,
+    WarehouseSource,
+)
+from etl.config.values import parse_duration, parse_time
+
+__all__ = [
+    "Breaker",
+    "Config",
+    "Destination",
+    "Draft",
+    "Limits",
+    "LogsSource",
+    "ParquetSource",
+    "State",
+    "SubscriptionSection",
+    "WarehouseSource",
+    "draft_config",
+    "load_config",
+    "parse_config",
+    "parse_duration",
+    "parse_time",
+]

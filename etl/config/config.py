@@ -1,0 +1,73 @@
+"""The whole config: its sections, and what of it had to stay open because a secret was not at hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field, PrivateAttr, SecretStr
+
+from etl.config.document import Document, KeyPath
+from etl.config.models import (
+    Breaker,
+    Destination,
+    Limits,
+    Root,
+    Source,
+    State,
+    SubscriptionSection,
+    WarehouseSource,
+)
+from etl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from etl.subscription import Subscription
+
+
+class Config(Root):
+    """A config file, validated and frozen. Relative paths and times are resolved; secrets print as stars.
+
+    Secrets whose variable is not set stay open, so that ``map``, ``fields`` and plain ``check`` work without
+    them (DESIGN §6): ask for them with ``require_token``, ``require_source_url`` and ``require_state_url``.
+    """
+
+    source: Source
+    subscription_sections: tuple[SubscriptionSection, ...] = Field(alias="subscriptions", min_length=1)
+    destination: Destination
+    state: State = State()
+    limits: Limits = Limits()
+    breaker: Breaker = Breaker()
+
+    _document: Document = PrivateAttr(default_factory=lambda: Document("the config"))
+
+    @property
+    def path(self) -> Path:
+        """The config file, as it was named."""
+        return Path(self._document.path)
+
+    @property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """What the transform takes, in the order of the file; versions of one subscription share a name."""
+        return tuple(section.subscription for section in self.subscription_sections)
+
+    def where(self, *key: str | int) -> str:
+        """``configs/prod.yml:14: subscriptions[0].trigger``, for messages about ``key``."""
+        return self._document.where(key)
+
+    def require_token(self) -> SecretStr:
+        """Metronome's bearer token; raises ``ConfigError`` when it was not at hand."""
+        return self._required(self.destination.api_token, ("destination", "api_token"))
+
+    def require_source_url(self) -> SecretStr:
+        """The warehouse's URL; raises ``ConfigError`` when it was not at hand, or the source has none."""
+        url = self.source.url if isinstance(self.source, WarehouseSource) else None
+        return self._required(url, ("source", "url"))
+
+    def require_state_url(self) -> SecretStr:
+        """The state database's URL, a SQLite path absolute; raises ``ConfigError`` as the others do."""
+        return self._required(self.state.url, ("state", "url"))
+
+    def _required(self, secret: SecretStr | None, key: KeyPath) -> SecretStr:
+        if secret is None:
+            raise ConfigError(f"{self._document.where(key)} {self._document.missing.get(key, 'is missing')}")
+        return secret

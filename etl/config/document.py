@@ -1,0 +1,191 @@
+"""A YAML text as plain data, with the line of every key and what was written there before substitution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from etl.config.substitution import MissingReferenceError, substitute
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+#: Where a value stands: ``("subscriptions", 0, "mapping", "customer_id")``.
+KeyPath = tuple[str | int, ...]
+
+_TAG = "tag:yaml.org,2002:"
+_MAX_DEPTH = 100
+# Aliases let a short text stand for an endless document.
+_MAX_VALUES = 200_000
+
+
+@dataclass
+class Document:
+    """Where everything in a config file stands, and what is wrong with it; no substituted value is kept here.
+
+    ``lines``: line of each key, from 1. ``written``: the text of each scalar, before substitution.
+    ``missing``: where a ``${…}`` could not be filled in, and why (the value is then None).
+    ``problems``: line and message of each.
+    """
+
+    path: str
+    lines: dict[KeyPath, int] = field(default_factory=dict, repr=False)
+    written: dict[KeyPath, str] = field(default_factory=dict, repr=False)
+    missing: dict[KeyPath, str] = field(default_factory=dict, repr=False)
+    problems: list[tuple[int, str]] = field(default_factory=list)
+
+    def line(self, key: KeyPath) -> int:
+        """The line of ``key``, or of the nearest one around it that is there."""
+        return next((self.lines[key[:n]] for n in range(len(key), -1, -1) if key[:n] in self.lines), 1)
+
+    def where(self, key: KeyPath = ()) -> str:
+        """``configs/prod.yml:14: subscriptions[0].name``."""
+        return f"{self.path}:{self.line(key)}: {key_text(key)}"
+
+    def problem(self, key: KeyPath, text: str, line: int | None = None) -> None:
+        """Note what is wrong with ``key``; ``text`` completes "the key …"."""
+        line = line or self.line(key)
+        self.problems.append((line, f"{self.path}:{line}: {key_text(key)} {text}"))
+
+    def messages(self) -> tuple[str, ...]:
+        """Every problem once, in the order of the file."""
+        return tuple(dict.fromkeys(text for _, text in sorted(self.problems, key=lambda problem: problem[0])))
+
+
+def key_text(key: KeyPath) -> str:
+    """``subscriptions[0].mapping.customer_id``."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in key)
+    return text.removeprefix(".") or "the config"
+
+
+def read_document(text: str, path: str, directory: Path, env: Mapping[str, str]) -> tuple[Any, Document]:
+    """Parse ``text`` into JSON values (times stay the text they were) and what is known of their places.
+
+    Nothing is raised: whatever is wrong with the YAML is in the document's ``problems``.
+    ``path`` is only named in messages; ``${file:…}`` is relative to ``directory``.
+    """
+    document = Document(path)
+    root = _compose(text, document)
+    if root is not None:
+        return _Reader(document, directory, env).value(root, ()), document
+    if not document.problems:
+        document.problem((), "is empty: see configs/parquet.yml for a start")
+    return None, document
+
+
+def _compose(text: str, document: Document) -> Node | None:
+    try:
+        return YAML(typ="safe", pure=True).compose(text)  # type: ignore[no-any-return]
+    except RecursionError:
+        document.problem((), "is nested too deeply to be read")
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        document.problem((), f"is not valid YAML: {_what(error)}", line=mark.line + 1 if mark else 1)
+    return None
+
+
+def _what(error: YAMLError) -> str:
+    # Never str(error): it quotes the text, which may hold a secret.
+    context, problem = getattr(error, "context", None), getattr(error, "problem", None)
+    return (
+        ", ".join(part for part in (context, problem) if part) or "it holds a character YAML does not allow"
+    )
+
+
+class _Reader:
+    """Turns composed nodes into plain data, filling in the document's tables on the way."""
+
+    def __init__(self, document: Document, directory: Path, env: Mapping[str, str]) -> None:
+        self.document, self.directory, self.env, self.values = document, directory, env, 0
+
+    def value(self, node: Node, key: KeyPath) -> Any:
+        self.values += 1
+        if len(key) > _MAX_DEPTH or self.values > _MAX_VALUES:
+            return self._refuse(key, "is nested too deeply, or repeats itself through aliases too often")
+        self.document.lines.setdefault(key, node.start_mark.line + 1)
+        if isinstance(node, MappingNode):
+            return self._mapping(node, key)
+        if isinstance(node, SequenceNode):
+            return [self.value(item, (*key, n)) for n, item in enumerate(node.value)]
+        return self._scalar(node, key)
+
+    def _refuse(self, key: KeyPath, text: str) -> None:
+        if self.values <= _MAX_VALUES + 1:
+            self.document.problem(key[:6], text)
+
+    def _mapping(self, node: MappingNode, key: KeyPath) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
+        for name, value in node.value:
+            if name.tag == f"{_TAG}merge":
+                merged = self._merged(value, key) | merged
+            else:
+                self._entry(found, name, value, key)
+        return merged | found
+
+    def _entry(self, found: dict[str, Any], name: Node, value: Node, key: KeyPath) -> None:
+        if not isinstance(name, ScalarNode):
+            self.document.problem(key, "has a key that is not text", name.start_mark.line + 1)
+            return
+        here, line = (*key, name.value), name.start_mark.line + 1
+        if name.value in found:
+            self.document.problem(here, f"is given twice (first on line {self.document.lines[here]})", line)
+            return
+        self.document.lines[here] = line
+        found[name.value] = self.value(value, here)
+
+    def _merged(self, node: Node, key: KeyPath) -> dict[str, Any]:
+        """What ``<<: *anchor`` brings in: an object, or a list of them, the first of which wins."""
+        parts = node.value if isinstance(node, SequenceNode) else [node]
+        merged: dict[str, Any] = {}
+        for part in parts:
+            if not isinstance(part, MappingNode):
+                self.document.problem((*key, "<<"), "should be an object or a list of objects")
+                continue
+            merged = self._mapping(part, key) | merged
+        return merged
+
+    def _scalar(self, node: Node, key: KeyPath) -> Any:
+        self.document.written[key] = node.value
+        kind = str(node.tag).removeprefix(_TAG)
+        if kind in {"str", "timestamp"}:
+            return self._text(node.value, key)
+        if kind not in _SCALARS:
+            self.document.problem(key, f"has the YAML tag {node.tag}, which configs do not use")
+            return None
+        try:
+            return _SCALARS[kind](node.value)
+        except ValueError:
+            self.document.problem(key, f"is not a number JSON can hold: {node.value}")
+            return None
+
+    def _text(self, text: str, key: KeyPath) -> str | None:
+        try:
+            return substitute(text, self.directory, self.env)
+        except MissingReferenceError as missing:
+            self.document.missing[key] = str(missing)
+            return None
+
+
+def _whole(text: str) -> int:
+    digits = text.replace("_", "")
+    return int(digits, 0) if digits.lstrip("+-")[:2].lower() in {"0x", "0o", "0b"} else int(digits)
+
+
+def _fraction(text: str) -> float:
+    if "inf" in text.lower() or "nan" in text.lower():
+        raise ValueError(text)
+    return float(text.replace("_", ""))
+
+
+_SCALARS: dict[str, Callable[[str], Any]] = {
+    "int": _whole,
+    "float": _fraction,
+    "bool": lambda text: text.lower() == "true",
+    "null": lambda _text: None,
+}

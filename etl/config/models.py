@@ -1,0 +1,262 @@
+"""The sections of a config (DESIGN §5) as frozen models. Wording and file positions are ``loading``'s."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from etl.config.mapping import check_mapping
+from etl.config.values import BaseUrl, Duration, Location, UtcTime, beside_config, wrong
+from etl.subscription import DEFAULT_MAPPING, DEFAULT_TRIGGER, Subscription
+
+DAY = timedelta(days=1)
+
+
+def _at_least(limit: timedelta, text: str) -> AfterValidator:
+    def check(value: timedelta) -> timedelta:
+        if value < limit:
+            raise wrong(f"should be at least {text}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _at_most(limit: timedelta, text: str) -> AfterValidator:
+    def check(value: timedelta) -> timedelta:
+        if value > limit:
+            raise wrong(f"should be at most {text}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _positive(value: timedelta) -> timedelta:
+    if not value:
+        raise wrong("should be longer than nothing")
+    return value
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _tables(value: Any) -> Any:
+    names = _listed(value)
+    if value == "*" or value is None:
+        return value
+    if not isinstance(names, list | tuple) or not names or not all(isinstance(n, str) and n for n in names):
+        raise wrong('should be "*" or a list of table names')
+    return tuple(names)
+
+
+def _database(value: Any, info: ValidationInfo) -> Any:
+    """The state's URL; a relative SQLite path starts at the config file."""
+    try:
+        url = make_url(str(value))
+    except ArgumentError:
+        raise wrong("should be a URL: sqlite:///state/etl.db or postgresql+psycopg://…") from None
+    if url.drivername == "postgresql+psycopg":
+        return value
+    if url.drivername not in {"sqlite", "sqlite+pysqlite"}:
+        raise wrong("should start with sqlite:/// or postgresql+psycopg://")
+    if not url.database or url.database == ":memory:":
+        raise wrong("should name a file: a database in memory forgets what was sent")
+    path = beside_config(url.database, info)
+    return url.set(drivername="sqlite", database=path).render_as_string(hide_password=False)
+
+
+def _source_url(value: Any) -> Any:
+    try:
+        make_url(str(value))
+    except (ArgumentError, ValueError):
+        raise wrong("should be a SQLAlchemy URL such as snowflake://… or postgresql+psycopg://…") from None
+    return value
+
+
+def _query(value: Any, info: ValidationInfo) -> Any:
+    """The path of a SQL file that binds ``:since`` and ``:until``."""
+    path = Path(beside_config(str(value), info))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        raise wrong("should be the path of a SQL file, which cannot be read") from None
+    missing = [bind for bind in (":since", ":until") if bind not in text]
+    if missing:
+        raise wrong(f"should bind :since and :until, but {' and '.join(missing)} is not in the file")
+    return str(path)
+
+
+StateUrl = Annotated[SecretStr, BeforeValidator(_database)]
+SourceUrl = Annotated[SecretStr, BeforeValidator(_source_url)]
+Query = Annotated[str, BeforeValidator(_query)]
+Name = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^\S(.*\S)?$")]
+Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """Frozen, and closed: a key it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    #: Keys whose value no message shows.
+    secrets: ClassVar[frozenset[str]] = frozenset()
+
+
+class _Source(Section):
+    cursor: str | None = Field(
+        default=None, description="Column that windows are cut on; receivedAt / received_at if unset."
+    )
+    start: UtcTime | None = Field(default=None, description="Where the first scheduled run begins.")
+    overlap: Annotated[Duration, _at_most(34 * DAY, "34d")] = Field(
+        default=timedelta(hours=72), description="How far a scheduled window reaches back for late rows."
+    )
+    batch_rows: int = Field(
+        default=65_536, ge=1, le=1_000_000, description="Rows read together; bounds the memory."
+    )
+
+
+class ParquetSource(_Source):
+    """Parquet files: one, a folder, a glob or an object store URL; Hive partitions are recognised."""
+
+    secrets = frozenset({"path"})
+    type: Literal["parquet"]
+    path: Location = Field(min_length=1, description="File, folder, glob, s3:// or gs:// URL.")
+    layout: Literal["auto", "segment", "warehouse"] = Field(
+        default="auto", description="Nested, flat, or look and see."
+    )
+
+
+class LogsSource(_Source):
+    """Segment's raw logs: (gzipped) JSON lines of whole calls, as its S3 destination writes them."""
+
+    secrets = frozenset({"path"})
+    type: Literal["logs"]
+    path: Location = Field(min_length=1, description="File, folder, glob, s3:// or gs:// URL.")
+
+
+class WarehouseSource(_Source):
+    """A Segment warehouse, read through SQLAlchemy: per-event tables, or a query of the user's own."""
+
+    secrets = frozenset({"url"})
+    type: Literal["warehouse"]
+    url: SourceUrl | None = Field(
+        default=None, description="A SQLAlchemy URL, its password from the environment."
+    )
+    schemas: Annotated[Names, BeforeValidator(_listed)] | None = Field(
+        default=None, alias="schema", description="One schema or a list."
+    )
+    tables: Annotated[tuple[str, ...] | Literal["*"] | None, BeforeValidator(_tables)] = Field(
+        default=None, description='Per-event tables, or "*" for all that tracks names.'
+    )
+    query: Query | None = Field(
+        default=None, description="SQL file instead of schema and tables; binds :since and :until."
+    )
+
+    @model_validator(mode="after")
+    def _one_way_to_read(self) -> WarehouseSource:
+        if self.query and (self.tables or self.schemas):
+            raise wrong("should have either query, or schema and tables, but has both")
+        if not self.query and not (self.tables and self.schemas):
+            raise wrong("should have schema and tables, or a query")
+        return self
+
+
+Source = Annotated[ParquetSource | LogsSource | WarehouseSource, Field(discriminator="type")]
+SOURCES: dict[str, type[Section]] = {
+    "parquet": ParquetSource,
+    "warehouse": WarehouseSource,
+    "logs": LogsSource,
+}
+
+
+class SubscriptionSection(Section):
+    """A subscription as written; ``subscription`` is what the transform takes."""
+
+    name: Name
+    trigger: str = Field(default=DEFAULT_TRIGGER, description="Segment's FQL.")
+    since: UtcTime | None = Field(
+        default=None, alias="from", description="Events whose cursor lies at or after this."
+    )
+    until: UtcTime | None = Field(default=None, description="Events whose cursor lies before this.")
+    mapping: Annotated[dict[str, Any], BeforeValidator(check_mapping)] = Field(
+        default=DEFAULT_MAPPING,
+        description="Segment's mapping JSON, all five fields; Segment's defaults if left out.",
+    )
+    numbers: Literal["preserve", "string"] = Field(
+        default="preserve", description="How numbers in properties are sent."
+    )
+
+    @field_validator("until")
+    @classmethod
+    def _after_from(cls, until: datetime | None, info: ValidationInfo) -> datetime | None:
+        since = info.data.get("since")
+        if since and until and since >= until:
+            raise wrong("should be after from")
+        return until
+
+    @property
+    def subscription(self) -> Subscription:
+        """The same as plain data."""
+        return Subscription(self.name, self.trigger, self.mapping, self.since, self.until, self.numbers)
+
+
+class Destination(Section):
+    """Metronome."""
+
+    secrets = frozenset({"api_token"})
+    account: Name = Field(description="Which Metronome account or environment this bills.")
+    base_url: BaseUrl = "https://api.metronome.com"
+    api_token: SecretStr | None = Field(
+        default=None, description="${METRONOME_BEARER_TOKEN} if left out; never literal."
+    )
+    events_per_second: float = Field(default=5000, gt=0, allow_inf_nan=False)
+    max_age: Annotated[Duration, _at_most(33 * DAY, "33d"), AfterValidator(_positive)] = 33 * DAY
+    gzip: bool = False
+    connections: int = Field(default=16, ge=1, le=256)
+    retry_for: Duration = timedelta(minutes=30)
+    timeout: Annotated[Duration, AfterValidator(_positive)] = timedelta(seconds=60)
+
+
+class State(Section):
+    """The state database: what was sent, what was refused, how far windows are complete."""
+
+    secrets = frozenset({"url"})
+    url: StateUrl | None = Field(default=None, description="sqlite:///state/etl.db or postgresql+psycopg://…")
+    retention: Annotated[Duration, _at_least(70 * DAY, "70d")] = 100 * DAY
+    keep_events: bool = Field(default=True, description="Keep the event of a dead letter, for repair.")
+
+
+class Limits(Section):
+    """What to do about values beyond Metronome's undocumented limit."""
+
+    property_value: Literal["warn", "reject"] = "warn"
+    property_value_bytes: int = Field(default=256, ge=1)
+
+
+class Breaker(Section):
+    """When so much is refused that a mistake in the config is likelier than bad events."""
+
+    enabled: bool = True
+    rejected_ratio: float = Field(default=0.05, gt=0, le=1)
+    rejected_pairs: int = Field(default=1000, ge=0)
+    refused_chunks: int = Field(default=10, ge=1)
+
+
+class Root(Section):
+    """What a config says outside its sections."""
+
+    pipeline: Name = Field(description="A stable name: state is kept under it, whatever path or url becomes.")

@@ -1,0 +1,107 @@
+"""Values as a config writes them: times, durations, URLs, paths. Each a pydantic type with its wording."""
+
+from __future__ import annotations
+
+import os.path
+import re
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
+
+
+def wrong(text: str) -> PydanticCustomError:
+    """What a validator raises: ``text`` completes "the key …"."""
+    return PydanticCustomError("etl", "{text}", {"text": text})
+
+
+def parse_duration(text: str) -> timedelta:
+    """``90s``, ``30m``, ``72h`` or ``33d``.
+
+    Raises:
+        ValueError: anything else; the message completes "the key …".
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if not match:
+        raise ValueError("should be a duration such as 90s, 30m, 72h or 33d")
+    try:
+        return timedelta(**{_UNITS[match[2]]: float(match[1])})
+    except OverflowError:
+        raise ValueError("should be a shorter duration") from None
+
+
+def parse_time(text: str) -> datetime:
+    """An ISO 8601 date or time as aware UTC; without a zone it is UTC (DESIGN §5).
+
+    Raises:
+        ValueError: anything else; the message completes "the key …".
+    """
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("should be a time such as 2026-11-01 or 2026-11-01T06:30:00Z") from None
+
+
+def _duration(value: Any) -> Any:
+    return _parsed(parse_duration, value, timedelta)
+
+
+def _time(value: Any) -> Any:
+    return _parsed(parse_time, value, datetime)
+
+
+def _parsed(parse: Any, value: Any, kind: type) -> Any:
+    if isinstance(value, kind):
+        return value
+    try:
+        return parse(str(value))
+    except ValueError as error:
+        raise wrong(str(error)) from None
+
+
+def _base_url(value: Any) -> Any:
+    """Https only, http for loopback; nothing that the paths of Metronome's API would not fit behind."""
+    url = urlsplit(str(value))
+    local = url.scheme == "http" and _is_loopback(url.hostname or "")
+    if not (url.scheme == "https" and url.hostname) and not local:
+        raise wrong("should start with https:// (http:// is for loopback only)")
+    if url.username or url.password or url.query or url.fragment:
+        raise wrong("should have no user, password, query or fragment")
+    if url.path.rstrip("/").endswith("/v1"):
+        raise wrong("should leave out /v1: it is added")
+    return str(value).rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _location(value: Any, info: ValidationInfo) -> Any:
+    return beside_config(value, info) if isinstance(value, str) and "://" not in value else value
+
+
+def beside_config(path: str, info: ValidationInfo) -> str:
+    """``path`` made absolute: relative ones start at the config file (a trailing slash is kept)."""
+    directory = (info.context or {}).get("directory", Path())
+    absolute = os.path.realpath(Path(directory).absolute() / Path(path).expanduser())
+    return f"{absolute}/" if path.endswith("/") else absolute
+
+
+_DURATION_SCHEMA = {"type": "string", "pattern": r"^\d+(\.\d+)?\s*[smhd]$", "examples": ["72h", "33d"]}
+_TIME_SCHEMA = {"type": "string", "examples": ["2026-11-01", "2026-11-01T06:30:00Z"]}
+
+Duration = Annotated[timedelta, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
+UtcTime = Annotated[datetime, BeforeValidator(_time), WithJsonSchema(_TIME_SCHEMA)]
+BaseUrl = Annotated[str, BeforeValidator(_base_url), WithJsonSchema({"type": "string", "format": "uri"})]
+Location = Annotated[str, BeforeValidator(_location), WithJsonSchema({"type": "string"})]
