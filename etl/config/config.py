@@ -28,7 +28,7 @@ class Config(Root):
     """A config file, validated and frozen. Relative paths and times are resolved; secrets print as stars.
 
     Secrets whose variable is not set stay open, so that ``map``, ``fields`` and plain ``check`` work without
-    them (DESIGN §6): ask for them with ``require_token``, ``require_source_url`` and ``require_state_url``.
+    them (DESIGN §6): ask for them with ``require_token``, ``source_url`` and ``state_url``.
     """
 
     source: Source
@@ -50,24 +50,29 @@ class Config(Root):
         """What the transform takes, in the order of the file; versions of one subscription share a name."""
         return tuple(section.subscription for section in self.subscription_sections)
 
+    @property
+    def active_subscriptions(self) -> tuple[Subscription, ...]:
+        """The same as ``subscriptions``: every one in the file takes part in a run."""
+        return self.subscriptions
+
     def where(self, *key: str | int) -> str:
         """``configs/prod.yml:14: subscriptions[0].trigger``, for messages about ``key``."""
         return self._document.where(key)
 
-    def require_token(self) -> SecretStr:
+    def require_token(self) -> str:
         """Metronome's bearer token; raises ``ConfigError`` when it was not at hand."""
         return self._required(self.destination.api_token, ("destination", "api_token"))
 
-    def require_source_url(self) -> SecretStr:
+    def source_url(self) -> str:
         """The warehouse's URL; raises ``ConfigError`` when it was not at hand, or the source has none."""
         url = self.source.url if isinstance(self.source, WarehouseSource) else None
         return self._required(url, ("source", "url"))
 
-    def require_state_url(self) -> SecretStr:
+    def state_url(self) -> str:
         """The state database's URL, a SQLite path absolute; raises ``ConfigError`` as the others do."""
         return self._required(self.state.url, ("state", "url"))
 
-    def _required(self, secret: SecretStr | None, key: KeyPath) -> SecretStr:
+    def _required(self, secret: SecretStr | None, key: KeyPath) -> str:
         if secret is None:
             raise ConfigError(f"{self._document.where(key)} {self._document.missing.get(key, 'is missing')}")
-        return secret
+        return secret.get_secret_value()
