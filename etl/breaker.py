@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class Breaker:
-    """Trips over ``rejected_ratio`` *and* over ``rejected_pairs`` newly rejected pairs of those matched so far, or
-    when the first ``refused_chunks`` chunks had every event refused.
+    """Trips when newly rejected pairs are over ``rejected_pairs`` and over ``rejected_ratio`` of those matched.
+
+    It also trips when the first ``refused_chunks`` chunks had every event refused.
     """
 
     rejected_ratio: float = 0.05

@@ -71,8 +71,12 @@ def examine(batch: EventBatch, billings: Sequence[Billing], limits: Limits) -> E
     broken = checked.reasons.notna().to_numpy(bool)
     rejected.append(_over_limits(pairs[broken], checked.reasons[broken]))
     return Examined(
-        batch, events, pairs[~broken] if broken.any() else pairs, _concat(rejected, REJECTED_COLUMNS),
-        int(matched.sum()), checked.warned,
+        batch,
+        events,
+        pairs[~broken] if broken.any() else pairs,
+        _concat(rejected, REJECTED_COLUMNS),
+        int(matched.sum()),
+        checked.warned,
     )
 
 
@@ -85,7 +89,9 @@ def within(cursor: pa.Array, part: Window) -> np.ndarray:
     return np.array(inside.to_numpy(zero_copy_only=False))
 
 
-def _map(events: Events, billing: Billing, eligible: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray]:
+def _map(
+    events: Events, billing: Billing, eligible: np.ndarray
+) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray]:
     """Accepted pairs, rejected pairs, and which rows matched (a trigger that fails on a row counts as matched)."""
     mask, failed = billing.compiled.match(events)
     failed = failed[eligible[failed["row"].to_numpy(np.int64)]]

@@ -23,7 +23,9 @@ def rejected(examined: Examined) -> list[DeadLetter]:
     return _letters(examined, frame, ("rejected",) * len(frame), list(frame["stage"]), list(frame["reason"]))
 
 
-def held_back(examined: Examined, pairs: pd.DataFrame, outcome: str, reasons: Sequence[str], **more: Any) -> list[DeadLetter]:
+def held_back(
+    examined: Examined, pairs: pd.DataFrame, outcome: str, reasons: Sequence[str], **more: Any
+) -> list[DeadLetter]:
     """One letter for each of ``pairs`` (drift, too_old, in_future, or rejected by Metronome).
 
     ``more``: further fields of the letters, each a sequence as long as ``pairs``.
@@ -36,15 +38,30 @@ def unreadable(rows: Iterable[Unreadable]) -> list[DeadLetter]:
     """One letter for each broken row; it belongs to no subscription."""
     return [
         DeadLetter(
-            subscription="", outcome="unreadable", stage="", reason=row.reason, origin=row.origin, row=row.row,
-            cursor=None, message_id=None, transaction_id=None, customer_id=None, event=row.text, body=None,
+            subscription="",
+            outcome="unreadable",
+            stage="",
+            reason=row.reason,
+            origin=row.origin,
+            row=row.row,
+            cursor=None,
+            message_id=None,
+            transaction_id=None,
+            customer_id=None,
+            event=row.text,
+            body=None,
         )
         for row in rows
     ]
 
 
 def _letters(
-    examined: Examined, pairs: pd.DataFrame, outcomes: Sequence[str], stages: Sequence[str], reasons: Sequence[str], **more: Any
+    examined: Examined,
+    pairs: pd.DataFrame,
+    outcomes: Sequence[str],
+    stages: Sequence[str],
+    reasons: Sequence[str],
+    **more: Any,
 ) -> list[DeadLetter]:
     if not len(pairs):
         return []
@@ -56,10 +73,19 @@ def _letters(
     origins = batch.rows.take(rows).to_pylist()
     return [
         DeadLetter(
-            subscription=pair.subscription, outcome=outcomes[i], stage=stages[i], reason=reasons[i],
-            origin=batch.origin, row=origins[i], cursor=cursors[i], message_id=messages[i],
-            transaction_id=_text(pair.transaction_id), customer_id=_text(pair.customer_id),
-            event=sources[i], body=_text(pair.body), **{name: values[i] for name, values in more.items()},
+            subscription=pair.subscription,
+            outcome=outcomes[i],
+            stage=stages[i],
+            reason=reasons[i],
+            origin=batch.origin,
+            row=origins[i],
+            cursor=cursors[i],
+            message_id=messages[i],
+            transaction_id=_text(pair.transaction_id),
+            customer_id=_text(pair.customer_id),
+            event=sources[i],
+            body=_text(pair.body),
+            **{name: values[i] for name, values in more.items()},
         )
         for i, pair in enumerate(pairs.itertuples(index=False))
     ]

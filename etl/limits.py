@@ -76,7 +76,7 @@ def _long_values(bodies: pa.Array, limit: int) -> np.ndarray:
     """Rows with a string over ``limit`` bytes in ``properties``: candidates by pattern, then parsed to be sure."""
     # JSON escapes only lengthen a value, so a long value always shows as a long run without a quote, except where
     # it holds escaped quotes. RE2 counts repetitions up to 1000.
-    run = '"[^"]{%d}' % min(limit + 1, 1000)
+    run = f'"[^"]{{{min(limit + 1, 1000)}}}'
     candidates = pc.or_(pc.match_substring_regex(bodies, run), pc.match_substring(bodies, '\\"'))
     long_values = _numpy(candidates)
     for position in np.flatnonzero(long_values):

@@ -79,7 +79,9 @@ def run(job: Job) -> Report:
             (_dry_run if job.dry_run else _send)(job, log, counts)
     except EtlError as error:
         error.report = replace(
-            report, exit_code=error.exit_code, seconds=time.monotonic() - began,
+            report,
+            exit_code=error.exit_code,
+            seconds=time.monotonic() - began,
             error={"type": type(error).__name__, "message": str(error)},
         )
         raise
@@ -171,7 +173,9 @@ class _Line:
         match outcome:
             case "too_old":
                 days = self.job.max_age / timedelta(days=1)
-                return dead.held_back(examined, pairs, outcome, [f"older than max_age ({days:g} days)"] * len(pairs))
+                return dead.held_back(
+                    examined, pairs, outcome, [f"older than max_age ({days:g} days)"] * len(pairs)
+                )
             case "in_future":
                 due = [datetime.fromisoformat(stamp) - MAX_AHEAD for stamp in pairs["timestamp"]]
                 reasons = ["more than 24 hours ahead; held until it is due"] * len(pairs)
@@ -180,7 +184,11 @@ class _Line:
                 earlier = self.log.sent_digests(list(pairs["transaction_id"]))
                 reasons = ["sent before with other content; Metronome keeps the first"] * len(pairs)
                 return dead.held_back(
-                    examined, pairs, outcome, reasons, digest=[d.hex() for d in pairs["digest"]],
+                    examined,
+                    pairs,
+                    outcome,
+                    reasons,
+                    digest=[d.hex() for d in pairs["digest"]],
                     sent_digest=[earlier[i].hex() for i in pairs["transaction_id"]],
                 )
         return []

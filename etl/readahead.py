@@ -20,7 +20,9 @@ class ReadAhead(Generic[T]):
     the iteration. An exception of ``items`` is raised at the place where its item would have come.
     """
 
-    def __init__(self, items: Iterable[T], depth: int, idle: Callable[[], None], interval: float = 0.2) -> None:
+    def __init__(
+        self, items: Iterable[T], depth: int, idle: Callable[[], None], interval: float = 0.2
+    ) -> None:
         self._items = items
         self._queue: queue.Queue[object] = queue.Queue(depth)
         self._closed = threading.Event()

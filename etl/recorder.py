@@ -43,7 +43,13 @@ class _Outgoing:
 class Recorder:
     """Owns everything between a chunk's answer and its commit. Start it with ``with``; errors show in ``check``."""
 
-    def __init__(self, log: RunLog, delivery: Delivery, counts: Counts, judge: Callable[[Counts, ChunkResult | None], None]) -> None:
+    def __init__(
+        self,
+        log: RunLog,
+        delivery: Delivery,
+        counts: Counts,
+        judge: Callable[[Counts, ChunkResult | None], None],
+    ) -> None:
         self._log = log
         self._delivery = delivery
         self._counts = counts
@@ -66,7 +72,10 @@ class Recorder:
     def expect(self, events: pd.DataFrame, examined: Examined) -> None:
         """``events`` (columns of ``PAIR_COLUMNS``, ``key``, ``digest``) are about to be submitted, all of them."""
         with self._lock:
-            self._outgoing[id(events)] = (events, _Outgoing(examined, np.zeros(len(events), bool), len(events)))
+            self._outgoing[id(events)] = (
+                events,
+                _Outgoing(examined, np.zeros(len(events), bool), len(events)),
+            )
 
     def add_letters(self, letters: Sequence[DeadLetter]) -> None:
         """Dead letters found before sending."""
@@ -132,7 +141,11 @@ class Recorder:
         """Count and keep what Metronome refused, and what grew too old while it was retried."""
         for outcome, rows, reasons in (
             ("rejected", list(result.refused), list(result.refused.values())),
-            ("too_old", list(result.too_old), ["older than max_age when it was retried"] * len(result.too_old)),
+            (
+                "too_old",
+                list(result.too_old),
+                ["older than max_age when it was retried"] * len(result.too_old),
+            ),
         ):
             if rows:
                 pairs = events.iloc[rows]

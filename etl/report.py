@@ -144,4 +144,3 @@ class Report:
 
 
 _COUNT_FIELDS = tuple(Counts().as_dict())
-

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from etl.ports import SubscriptionVersion
     from etl.subscription import Subscription
 
-Touched = "Mapping[tuple[str, str], Sequence[Window]]"
-
 
 def refuse_edits(
-    subscriptions: Sequence[Subscription], known: Iterable[SubscriptionVersion], touched: Mapping[tuple[str, str], Sequence[Window]]
+    subscriptions: Sequence[Subscription],
+    known: Iterable[SubscriptionVersion],
+    touched: Mapping[tuple[str, str], Sequence[Window]],
 ) -> None:
     """Raise ``ConfigError`` for every version that would bill moments another version of its name has touched."""
     versions = {(v.name, v.version): v for v in known}
@@ -58,7 +58,9 @@ def _latest_clash(
 def _message(subscription: Subscription, other: SubscriptionVersion | None, until: datetime) -> str:
     when = rfc3339(until)
     if subscription.since is None:
-        what = f"the trigger or mapping of subscription {subscription.name!r} has changed since it was last run"
+        what = (
+            f"the trigger or mapping of subscription {subscription.name!r} has changed since it was last run"
+        )
     else:
         what = (
             f"subscription {subscription.name!r} is from {rfc3339(subscription.since)}, but another version of it "
@@ -71,17 +73,23 @@ def _message(subscription: Subscription, other: SubscriptionVersion | None, unti
 
 
 def _lines(subscription: Subscription, other: SubscriptionVersion | None, when: str) -> str:
-    old = [] if other is None else _block(subscription.name, "until", when, other.trigger, other.mapping)
-    new = _block(
-        subscription.name, "from", when, json.dumps(subscription.trigger), json.dumps(subscription.mapping)
+    old: list[str] = []
+    if other is not None:
+        begin = {} if other.since is None else {"from": rfc3339(other.since)}
+        old = _block(subscription.name, {**begin, "until": when}, other.trigger, other.mapping)
+    end = {} if subscription.until is None else {"until": rfc3339(subscription.until)}
+    trigger, mapping = (
+        json.dumps(value, ensure_ascii=False) for value in (subscription.trigger, subscription.mapping)
     )
-    return "\n".join(["  subscriptions:", *old, *new])
+    return "\n".join(
+        ["  subscriptions:", *old, *_block(subscription.name, {"from": when, **end}, trigger, mapping)]
+    )
 
 
-def _block(name: str, edge: str, when: str, trigger: str, mapping: str) -> list[str]:
+def _block(name: str, edges: Mapping[str, str], trigger: str, mapping: str) -> list[str]:
     return [
         f"    - name: {json.dumps(name, ensure_ascii=False)}",
-        f"      {edge}: {when}",
+        *(f"      {key}: {when}" for key, when in edges.items()),
         f"      trigger: {trigger}",
         f"      mapping: {mapping}",
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def merge(windows: Iterable[Window]) -> list[Window]:
 def gaps(windows: Iterable[Window]) -> list[Window]:
     """What lies between the disjoint parts of ``windows``."""
     parts = merge(windows)
-    return [Window(a.until, b.since) for a, b in zip(parts, parts[1:], strict=False)]
+    return [Window(a.until, b.since) for a, b in pairwise(parts)]
 
 
 def watermark(windows: Iterable[Window]) -> datetime | None:

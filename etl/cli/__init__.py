@@ -1,0 +1,101 @@
+"""The ``etl`` command. A command parses, calls, prints; it is loaded when it is called, so that help is instant."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+#: Command → the module under ``etl.cli`` that holds it, as ``command``.
+COMMANDS = {
+    "demo": "demo",
+    "check": "check",
+    "run": "run",
+    "map": "map_",
+    "status": "status",
+    "dead-letters": "dead_letters",
+}
+
+EPILOG = """\b
+Exit codes:
+  0   complete
+  1   complete, and something to look at was newly recorded
+  2   config or usage error; nothing was touched
+  3   stopped before the window was complete; safe to run again
+  75  an overlapping window is being run by another process
+"""
+
+
+class _Lazy(click.Group):
+    """A group whose commands are imported when asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"etl.cli.{COMMANDS[cmd_name]}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUMMARIES.items()))
+
+
+#: What ``etl --help`` says of each command, without importing it; a test holds them against the commands.
+SUMMARIES = {
+    "demo": "Sample data, a local Metronome stand-in, two runs, a report.",
+    "check": "Problems and surprises in a config.",
+    "run": "The scheduled job: from the watermark less the overlap, to now.",
+    "map": "Track events in, one outcome per event and subscription out; sends nothing.",
+    "status": "Runs, watermark and lag, gaps, counts, dead letters.",
+    "dead-letters": "What was not sent, and why; repair it.",
+}
+
+
+@click.group(
+    cls=_Lazy,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+)
+@click.version_option(package_name="segment-metronome-etl")
+def root() -> None:
+    """Bill Segment track events through Metronome, once each, provably."""
+
+
+def main() -> NoReturn:
+    """Run a command; every way to fail becomes one of the contract's exit codes (DESIGN §6)."""
+    try:
+        code = root.main(prog_name="etl", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code if error.exit_code != 1 else 2
+    except click.exceptions.Exit as exit_:
+        code = exit_.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("etl: interrupted", err=True)
+        code = 3
+    except BrokenPipeError:
+        # Whoever read our output has gone (`etl map … | head`); nothing more can be said.
+        sys.stderr.close()
+        code = 0
+    except Exception as error:  # noqa: BLE001 - a bug must not look like exit code 1, "complete"
+        code = _show(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show(error: Exception) -> int:
+    from etl.cli.output import show_error, show_unexpected
+    from etl.errors import EtlError
+
+    if isinstance(error, EtlError):
+        show_error(error)
+        return error.exit_code
+    show_unexpected(error)
+    return 3

@@ -1,0 +1,84 @@
+"""The public functions behind ``import etl`` (DESIGN §7)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from etl import config as configs
+from etl import wiring
+from etl.errors import ConfigError
+from etl.pipeline import run as run_job
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date
+    from pathlib import Path
+    from threading import Event
+
+    from etl.config import Config
+    from etl.ports import Progress
+    from etl.report import Report
+
+
+def load_config(path: str | Path, env: Mapping[str, str] | None = None) -> Config:
+    """Read and check a config; ``${VAR}`` is taken from ``env`` (default: the process's environment).
+
+    Raises ``ConfigError`` with every problem found, each with file, line and key.
+    """
+    return configs.load_config(path, wiring.environment() if env is None else env)
+
+
+def run(
+    config: Config,
+    since: datetime | date | str | None = None,
+    until: datetime | date | str | None = None,
+    *,
+    dry_run: bool = False,
+    subscriptions: Sequence[str] | None = None,
+    progress: Progress | None = None,
+    interrupted: Event | None = None,
+) -> Report:
+    """Run one window: the scheduled one, or ``[since, until)``; times without a zone are UTC.
+
+    Returns the report (the fields of ``--json`` as attributes). Raises a subclass of ``EtlError`` with
+    ``exit_code`` and ``report`` for what the CLI exits 2, 3 and 75 with.
+    """
+    window = _window(since, until)
+    job = wiring.job_of(
+        config,
+        window=window,
+        kind="ad-hoc" if window else "scheduled",
+        subscriptions=subscriptions,
+        dry_run=dry_run,
+        progress=progress,
+        interrupted=interrupted,
+    )
+    return run_job(job)
+
+
+def moment(value: Any) -> datetime:
+    """A time as people write it (ISO text, a date, a datetime, a pandas Timestamp), in UTC when it has no zone.
+
+    Raises ``ConfigError`` when it is not one.
+    """
+    try:
+        stamp = pd.Timestamp(value)
+    except (ValueError, TypeError):
+        raise ConfigError(f"{value!r} is not a time; write 2026-11-01 or 2026-11-01T06:00:00Z") from None
+    if stamp is pd.NaT:
+        raise ConfigError(f"{value!r} is not a time; write 2026-11-01 or 2026-11-01T06:00:00Z")
+    stamp = stamp.tz_localize(UTC) if stamp.tzinfo is None else stamp.tz_convert(UTC)
+    found: datetime = stamp.to_pydatetime(warn=False)
+    return found
+
+
+def _window(since: Any, until: Any) -> tuple[datetime, datetime] | None:
+    """None for the scheduled run; ``since`` alone reaches to now."""
+    if since is None and until is None:
+        return None
+    if since is None:
+        raise ConfigError("--until needs --since; leave out both for the scheduled run")
+    return moment(since), datetime.now(UTC) if until is None else moment(until)

@@ -1,0 +1,45 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from etl.config import Config
+
+
+def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``-c/--config F``, also from ``ETL_CONFIG``."""
+    return click.option(
+        "-c",
+        "--config",
+        "config_path",
+        required=True,
+        envvar="ETL_CONFIG",
+        show_envvar=True,
+        metavar="FILE",
+        help="The config (YAML).",
+    )(command)
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")(command)
+
+
+def quiet_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--quiet``."""
+    return click.option("-q", "--quiet", is_flag=True, help="No progress and no summary; errors only.")(
+        command
+    )
+
+
+def load(config_path: str) -> Config:
+    """The config of a command."""
+    from etl.api import load_config
+
+    return load_config(config_path)

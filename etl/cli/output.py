@@ -1,0 +1,107 @@
+"""What every command prints alike: errors and summaries on stderr, JSON on stdout."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+
+from etl.errors import ConfigError, EtlError
+from etl.report import OUTCOMES, Report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: What each outcome that needs a look means, and where to look.
+_ADVICE = {
+    "rejected": "could not be made into a usage event, or Metronome refused it",
+    "drift": "was sent before with other content; Metronome keeps the first",
+    "too_old": "is older than max_age; Metronome would not take it",
+    "in_future": "is more than 24 hours ahead; held until it is due",
+}
+
+
+def print_json(value: Any) -> None:
+    """One JSON object on stdout."""
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+def show_error(error: EtlError) -> None:
+    """What happened, where, what to do; no traceback."""
+    for line in str(error).splitlines() or [type(error).__name__]:
+        click.secho(f"etl: {line}" if not line.startswith(" ") else line, fg="red", err=True)
+    if isinstance(error, ConfigError) and len(error.problems) > 1:
+        click.secho(f"etl: {len(error.problems)} problems; nothing was touched", fg="red", err=True)
+
+
+def show_unexpected(error: Exception) -> None:
+    """A bug: where it was, without the values it had at hand (an exception's text may quote an event)."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    click.secho(
+        f"etl: unexpected {type(error).__name__} in {os.path.basename(frame.filename)}:{frame.lineno} "  # noqa: PTH119
+        f"({frame.name}). The window is not complete; it is safe to run again. Please report this; "
+        "ETL_DEBUG=1 shows the whole traceback, which may quote events",
+        fg="red",
+        err=True,
+    )
+    if os.environ.get("ETL_DEBUG") == "1":
+        traceback.print_exception(error)
+
+
+def report_of(run: Callable[[], Report], *, as_json: bool, quiet: bool = False) -> int:
+    """Call ``run``, print its report, give its exit code; with ``as_json`` an object whatever happens."""
+    try:
+        report = run()
+    except EtlError as error:
+        if as_json:
+            print_json(_failed(error).as_dict())
+        elif error.report is not None:
+            show_report(error.report)
+        raise
+    if as_json:
+        print_json(report.as_dict())
+    elif not quiet:
+        show_report(report)
+    return report.exit_code
+
+
+def _failed(error: EtlError) -> Report:
+    told = {"type": type(error).__name__, "message": str(error)}
+    return error.report or Report(exit_code=error.exit_code, error=told)
+
+
+def show_report(report: Report) -> None:
+    """A summary for people, on stderr."""
+    for line in summary(report):
+        click.echo(line, err=True)
+
+
+def summary(report: Report) -> list[str]:
+    """The report as lines of at most 80 columns."""
+    if report.counts is None:
+        return []
+    counts, pairs = report.counts, report.counts.pairs
+    state = "complete" if report.complete else "dry run" if report.dry_run else "NOT complete"
+    lines = [
+        f"window    {report.window} {state}",
+        f"read      {counts.read:>12,} rows, {counts.filtered:,} matched no subscription"
+        + (f", {counts.unreadable:,} UNREADABLE" if counts.unreadable else ""),
+        f"matched   {pairs.matched:>12,} pairs of a track event and a subscription",
+    ]
+    for outcome in OUTCOMES:
+        number = getattr(pairs, outcome)
+        if number or outcome == "sent":
+            lines.append(f"  {outcome:<13}{number:>7,}  {_ADVICE.get(outcome, '')}".rstrip())
+    if counts.released:
+        lines.append(f"released  {counts.released:>12,} held pairs of earlier runs that came due")
+    if report.seconds is not None:
+        rate = pairs.sent / report.seconds if report.seconds else 0
+        lines.append(
+            f"took      {report.seconds:>12.1f} s, {counts.requests:,} requests, {rate:,.0f} events/s sent"
+        )
+    if report.to_look_at and not report.dry_run:
+        lines.append("look at them with: etl dead-letters list")
+    return lines

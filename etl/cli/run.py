@@ -1,0 +1,39 @@
+"""``etl run``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from etl.cli.options import config_option, json_option, load, quiet_option
+
+if TYPE_CHECKING:
+    from etl.report import Report
+
+
+@click.command("run")
+@config_option
+@click.option("--since", metavar="T", help="Begin of an ad-hoc window; UTC if it has no zone.")
+@click.option("--until", metavar="T", help="End of it; now if left out.")
+@click.option("--dry-run", is_flag=True, help="Send and record nothing; say what would be sent.")
+@json_option
+@quiet_option
+def command(
+    config_path: str, since: str | None, until: str | None, dry_run: bool, as_json: bool, quiet: bool
+) -> int:
+    """The scheduled job: from the watermark less the overlap, to now.
+
+    With --since (and --until) that window instead. Running any window again is safe: nothing is billed twice.
+    """
+    from etl import api
+    from etl.cli.interrupts import interruptible
+    from etl.cli.output import report_of
+    from etl.progress import progress_for
+
+    def run() -> Report:
+        config = load(config_path)
+        with interruptible() as interrupted, progress_for(quiet=quiet) as progress:
+            return api.run(config, since, until, dry_run=dry_run, progress=progress, interrupted=interrupted)
+
+    return report_of(run, as_json=as_json, quiet=quiet)

@@ -1,0 +1,230 @@
+"""From a config to the parts of a run: the only place that names concrete sources, destinations and states."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import orjson
+
+from etl.breaker import Breaker
+from etl.errors import ConfigError
+from etl.examine import Billing
+from etl.limits import Limits
+from etl.pipeline import Job
+from etl.ports import RunPlan, SubscriptionVersion
+from etl.schedule import History, billed_part, schedule
+from etl.transform import compile_subscription
+from etl.versions import refuse_edits
+from etl.windows import Window, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from threading import Event
+
+    from etl.config import Config
+    from etl.ports import Destination, Progress, RunKind, Source
+    from etl.state import StateStore
+    from etl.subscription import Subscription
+
+
+def source_of(config: Config) -> Source:
+    """The source that ``config.source`` names; nothing is opened yet."""
+    source = config.source
+    match source.type:
+        case "parquet":
+            from etl.sources.parquet import ParquetSource
+
+            return ParquetSource(
+                source.path, layout=source.layout, cursor=source.cursor, batch_rows=source.batch_rows
+            )
+        case "logs":
+            from etl.sources.logs import LogsSource
+
+            return LogsSource(source.path, cursor=source.cursor, batch_rows=source.batch_rows)
+        case _:
+            from etl.sources.warehouse import WarehouseSource
+
+            return WarehouseSource(
+                _warehouse_url(config),
+                schemas=source.schemas,
+                tables=source.tables,
+                query=source.query,
+                cursor=source.cursor,
+                batch_rows=source.batch_rows,
+            )
+
+
+def destination_of(config: Config, *, token_needed: bool = True) -> Destination:
+    """Metronome. Raises ``ConfigError`` without a token, unless none is needed (a dry run)."""
+    from etl.destinations.metronome import Metronome
+
+    destination = config.destination
+    return Metronome(
+        destination.base_url,
+        config.require_token() if token_needed else "",
+        events_per_second=destination.events_per_second,
+        max_age=destination.max_age,
+        retry_for=destination.retry_for,
+        timeout=destination.timeout,
+        connections=destination.connections,
+        gzip=destination.gzip,
+    )
+
+
+def state_of(config: Config) -> StateStore:
+    """The state database; made or migrated when first written to."""
+    from etl.state import open_state
+
+    return open_state(
+        config.state_url(), retention=config.state.retention, keep_events=config.state.keep_events
+    )
+
+
+def job_of(
+    config: Config,
+    *,
+    window: tuple[datetime, datetime] | None = None,
+    kind: RunKind = "scheduled",
+    subscriptions: Sequence[str] | None = None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+    interrupted: Event | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Job:
+    """A run of ``config``: over ``window``, or (None) the scheduled one, for some or all ``subscriptions``.
+
+    Raises ``ConfigError`` for everything that must be put right first: an unknown subscription, a trigger that
+    does not parse, an edited subscription, no token, a first run without a start.
+    """
+    refuse_problems(config)
+    chosen = _chosen(config, subscriptions)
+    token = None if dry_run else config.require_token()
+    state = state_of(config)
+    refuse_edits(chosen, state.versions(config.pipeline), state.touched(config.pipeline))
+    whole, starts = _window(config, state, chosen, window, clock())
+    billings = [
+        Billing(s.name, compile_subscription(s), billed_part(s, whole, starts.get(s.name))) for s in chosen
+    ]
+    extra = {} if interrupted is None else {"interrupted": interrupted}
+    return Job(
+        source=source_of(config),
+        destination=destination_of(config, token_needed=not dry_run),
+        state=state,
+        plan=_plan(config, kind, whole, chosen, billings, starts, token),
+        billings=billings,
+        limits=Limits(config.limits.property_value, config.limits.property_value_bytes),
+        breaker=lambda: Breaker(
+            config.breaker.rejected_ratio,
+            config.breaker.rejected_pairs,
+            config.breaker.refused_chunks,
+            config.breaker.enabled,
+        ),
+        max_age=config.destination.max_age,
+        dry_run=dry_run,
+        clock=clock,
+        progress=progress,
+        **extra,
+    )
+
+
+def refuse_problems(config: Config) -> None:
+    """Raise ``ConfigError`` for triggers and mappings that no run can use."""
+    from etl.lints import problems
+
+    found = problems(config)
+    if found:
+        raise ConfigError([str(problem) for problem in found])
+
+
+def _chosen(config: Config, names: Sequence[str] | None) -> list[Subscription]:
+    subscriptions = list(config.active_subscriptions)
+    if names is None:
+        return subscriptions
+    known = {s.name for s in subscriptions}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ConfigError(
+            f"no subscription is named {unknown[0]!r}; there are {', '.join(map(repr, sorted(known)))}"
+        )
+    return [s for s in subscriptions if s.name in names]
+
+
+def _window(
+    config: Config,
+    state: StateStore,
+    chosen: Sequence[Subscription],
+    window: tuple[datetime, datetime] | None,
+    now: datetime,
+) -> tuple[Window, Mapping[str, datetime]]:
+    if window is not None:
+        since, until = window
+        if since >= until:
+            raise ConfigError(f"--since {rfc3339(since)} is not before --until {rfc3339(until)}")
+        return Window(since, max(since, min(until, now))), {}
+    histories = _histories(config.pipeline, state)
+    planned = schedule(chosen, histories, config.source.start, config.source.overlap, now)
+    return planned.window, planned.starts
+
+
+def _histories(pipeline: str, state: StateStore) -> dict[str, History]:
+    starts: dict[str, datetime] = {}
+    for version in state.versions(pipeline):
+        if version.starts is not None:
+            starts[version.name] = min(version.starts, starts.get(version.name, version.starts))
+    intervals = state.intervals(pipeline)
+    return {name: History(starts.get(name), intervals.get(name, [])) for name in {*starts, *intervals}}
+
+
+def _plan(
+    config: Config,
+    kind: RunKind,
+    window: Window,
+    chosen: Sequence[Subscription],
+    billings: Sequence[Billing],
+    starts: Mapping[str, datetime],
+    token: str | None,
+) -> RunPlan:
+    return RunPlan(
+        pipeline=config.pipeline,
+        account=config.destination.account,
+        kind=kind,
+        window=window,
+        subscriptions=[
+            SubscriptionVersion(
+                s.name,
+                s.version,
+                s.since,
+                s.until,
+                starts.get(s.name),
+                trigger=orjson.dumps(s.trigger).decode(),
+                mapping=orjson.dumps(s.mapping).decode(),
+            )
+            for s in chosen
+        ],
+        intervals={s.name: window.clamp(starts.get(s.name), None) for s in chosen},
+        touches={
+            (s.name, s.version): b.part for s, b in zip(chosen, billings, strict=True) if not b.part.empty
+        },
+        scope=_scope(config, chosen, starts),
+        fingerprint=None if token is None else hashlib.sha256(token.encode()).hexdigest(),
+    )
+
+
+def _scope(config: Config, chosen: Sequence[Subscription], starts: Mapping[str, datetime]) -> str:
+    """Names everything that decides which pairs a part of the source yields, so that a mark holds only for it."""
+    parts = [(s.name, s.version, s.since, s.until, starts.get(s.name)) for s in chosen]
+    content = [config.destination.account, config.limits.model_dump(mode="json"), sorted(map(str, parts))]
+    return hashlib.sha256(orjson.dumps(content)).hexdigest()
+
+
+def _warehouse_url(config: Config) -> str:
+    url = config.source.url
+    return url.get_secret_value() if url is not None else ""
+
+
+def environment() -> Mapping[str, str]:
+    """The process's environment: read here and nowhere below."""
+    return os.environ

@@ -1,0 +1,39 @@
+"""DESIGN §3's precedence."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from etl.decide import canonical, decide
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def outcome(age: timedelta, *, first: bool = True, known: int = 0) -> str:
+    stamps = pd.Series([canonical(NOW - age)], dtype=pd.ArrowDtype(pa.string()))
+    found = decide(stamps, np.array([first]), np.array([known], np.int8), NOW, timedelta(days=33))
+    return str(found[0])
+
+
+@pytest.mark.parametrize(
+    ("age", "first", "known", "expected"),
+    [
+        (timedelta(0), True, 0, "send"),
+        (timedelta(days=33), True, 0, "send"),
+        (timedelta(days=33, milliseconds=1), True, 0, "too_old"),
+        (timedelta(hours=-24), True, 0, "send"),
+        (timedelta(hours=-24, milliseconds=-1), True, 0, "in_future"),
+        (timedelta(days=99), False, 2, "duplicate"),
+        (timedelta(days=99), True, 3, "duplicate"),
+        (timedelta(days=99), True, 1, "already_sent"),
+        (timedelta(days=-99), True, 2, "drift"),
+    ],
+)
+def test_the_first_outcome_that_applies(age: timedelta, first: bool, known: int, expected: str) -> None:
+    """duplicate, already_sent, drift, too_old, in_future, send."""
+    assert outcome(age, first=first, known=known) == expected
