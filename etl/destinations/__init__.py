@@ -1,0 +1,1 @@
+"""Destinations: where usage events go. ``metronome.Metronome`` is the one there is."""

@@ -1,0 +1,138 @@
+"""How fast and how many at once: a rate limit on usage events, adaptive concurrency, and back-off.
+
+All of it lives in one event loop and measures time with an injected :class:`Clock`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+#: How late a request may start without the next ones waiting their full turn, in seconds.
+_CREDIT = 0.1
+_FIRST_WAIT = 0.5
+_LONGEST_BACK_OFF = 30.0
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Time as the delivery sees it: seconds that only grow, the UTC wall clock, sleep; and chance in [0, 1)."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = _now
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    chance: Callable[[], float] = random.random
+
+
+class RateLimiter:
+    """At most ``events_per_second`` usage events in any second, evenly spread.
+
+    A token bucket (aiolimiter) lets a full bucket and a second's refill through within one second; this keeps
+    the starts of the last second instead. Requests get their turn in the order they ask. A request larger than
+    the limit goes alone, and the next one waits accordingly longer.
+    """
+
+    def __init__(self, events_per_second: float, clock: Clock) -> None:
+        self._rate = events_per_second
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        self._next = clock.monotonic()
+        self._recent: deque[tuple[float, int]] = deque()
+        self._recent_events = 0
+
+    async def take(self, events: int) -> None:
+        """Waits until a request of that many usage events may start."""
+        async with self._turn:
+            while (wait := self._wait(events)) > 0:
+                await self._clock.sleep(wait)
+            now = self._clock.monotonic()
+            self._next = max(self._next, now - _CREDIT) + events / self._rate
+            self._recent.append((now, events))
+            self._recent_events += events
+
+    def pause(self, seconds: float) -> None:
+        """Lets nothing start for that long: Metronome asked for it."""
+        self._next = max(self._next, self._clock.monotonic() + seconds)
+
+    def _wait(self, events: int) -> float:
+        now = self._clock.monotonic()
+        while self._recent and self._recent[0][0] <= now - 1:
+            self._recent_events -= self._recent.popleft()[1]
+        wait = self._next - now
+        if self._recent and self._recent_events + events > self._rate:
+            wait = max(wait, self._recent[0][0] + 1 - now)
+        return wait
+
+
+class Concurrency:
+    """How many requests are on the wire at once: halved by a failure, one more after a round of successes.
+
+    Additive increase, multiplicative decrease, as TCP does it. The failures of requests that were already on
+    the wire at the last halving are its echo, and do not halve again.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._limit = float(most)
+        self._active = 0
+        self._halvings = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def limit(self) -> int:
+        """Requests allowed at once right now, 1 or more."""
+        return int(self._limit)
+
+    async def enter(self) -> int:
+        """Waits for a free place; what it returns must be given to :meth:`leave`."""
+        if self._active >= self.limit or self._waiting:
+            await self._queue()
+        else:
+            self._active += 1
+        return self._halvings
+
+    def leave(self, entered: int, *, failed: bool) -> None:
+        """Frees the place. ``failed``: Metronome was overloaded, late or unreachable."""
+        self._active -= 1
+        if not failed:
+            self._limit = min(self._limit + 1 / self._limit, self._most)
+        elif entered == self._halvings:
+            self._limit = max(self._limit / 2, 1.0)
+            self._halvings += 1
+        self._wake()
+
+    async def _queue(self) -> None:
+        place = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        self._wake()
+        try:
+            await place
+        except asyncio.CancelledError:
+            if not place.cancelled():
+                self._active -= 1
+                self._wake()
+            raise
+
+    def _wake(self) -> None:
+        while self._waiting and self._active < self.limit:
+            place = self._waiting.popleft()
+            if not place.done():
+                place.set_result(None)
+                self._active += 1
+
+
+def back_off(retry: int, chance: float) -> float:
+    """Seconds before the ``retry``-th retry (from 1): full jitter below 0.5 s, doubling up to 30 s."""
+    return chance * min(_FIRST_WAIT * 2.0 ** min(retry - 1, 10), _LONGEST_BACK_OFF)
