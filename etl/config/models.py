@@ -14,6 +14,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -108,6 +109,11 @@ Name = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^\S(.*\S)?$"
 Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
 
 
+_ONE_OR_MORE = WithJsonSchema(
+    {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+)
+
+
 class Section(BaseModel):
     """Frozen, and closed: a key it does not know is an error."""
 
@@ -156,10 +162,10 @@ class WarehouseSource(_Source):
     url: SourceUrl | None = Field(
         default=None, description="A SQLAlchemy URL, its password from the environment."
     )
-    schemas: Annotated[Names, BeforeValidator(_listed)] | None = Field(
+    schemas: Annotated[Names, BeforeValidator(_listed), _ONE_OR_MORE] | None = Field(
         default=None, alias="schema", description="One schema or a list."
     )
-    tables: Annotated[tuple[str, ...] | Literal["*"] | None, BeforeValidator(_tables)] = Field(
+    tables: Annotated[tuple[str, ...] | Literal["*"] | None, BeforeValidator(_tables), _ONE_OR_MORE] = Field(
         default=None, description='Per-event tables, or "*" for all that tracks names.'
     )
     query: Query | None = Field(
