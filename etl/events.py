@@ -69,7 +69,7 @@ def snake_case(name: str) -> str:
 
 
 def detect_layout(schema: pa.Schema) -> Layout:
-    """``segment`` if a column has a name that only Segment's API uses, or ``properties``; else ``warehouse``."""
+    """``segment`` if a column has a name only Segment's API uses, or ``properties``; else ``warehouse``."""
     return "warehouse" if _API_NAMES.isdisjoint(schema.names) else "segment"
 
 
@@ -120,7 +120,7 @@ def properties_columns(names: Iterable[str]) -> dict[str, str]:
 
 
 def object_columns(field: str, names: Iterable[str]) -> dict[str, str]:
-    """Key → column, for a whole object of a ``warehouse`` table: ``properties``, ``context``…
+    """Key → column, for a whole object of a ``warehouse`` table: ``properties``, ``context`` and so on.
 
     ``context`` has its keys as flattened (``context_page_url`` → ``page_url``): how they nest is not known.
     """
@@ -140,8 +140,8 @@ def needed_columns(
     """The columns of ``schema`` to read for ``paths`` (None = all), in its order.
 
     Always with the message id, the event's name (by which a lake is told), the ``integrations`` opt-out and
-    the cursor. In the ``segment`` layout a part of a struct is named with dots (``context.groupId``), as Parquet
-    readers take it.
+    the cursor. In the ``segment`` layout a part of a struct is named with dots (``context.groupId``), as
+    Parquet readers take it.
     """
     names = list(schema.names)
     if paths is None or () in paths or WHOLE_EVENT in names:

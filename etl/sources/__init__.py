@@ -1,0 +1,1 @@
+"""Where track events come from: one module per kind of storage, each a ``Source``."""

@@ -1,0 +1,124 @@
+"""Cursor columns as instants: what windows are cut on, whatever type the storage keeps it in."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from etl.errors import ConfigError
+from etl.events import DEFAULT_CURSOR, find_column
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from etl.events import Layout
+    from etl.windows import Window
+
+#: The type of every cursor column handed on.
+INSTANT = pa.timestamp("us", "UTC")
+
+_TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ISO = re.compile(
+    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?\s?(?:Z|UTC|[+-]\d\d(?::?\d\d)?)?)?", re.IGNORECASE
+)
+
+
+def find_cursor(cursor: str | None, names: Sequence[str], layout: Layout, where: str) -> str:
+    """The column that is the cursor, as the table spells it. Raises ``ConfigError`` when there is none."""
+    asked = cursor or DEFAULT_CURSOR[layout]
+    found = find_column(asked, names)
+    if found is None:
+        raise ConfigError(
+            f"{where} has no column {asked!r} to cut windows on; it has {', '.join(_nearest(asked, names))}. "
+            f"Set source.cursor to the column that says when Segment received the event."
+        )
+    return found
+
+
+def _nearest(asked: str, names: Sequence[str]) -> list[str]:
+    def distance(name: str) -> float:
+        return -difflib.SequenceMatcher(None, asked.lower(), name.lower()).ratio()
+
+    return sorted(names, key=distance)
+
+
+def check_cursor_type(held: pa.DataType, name: str, where: str) -> None:
+    """Raises ``ConfigError`` for a type that tells no instant: anything but a timestamp, a date, ISO text."""
+    if not (pa.types.is_timestamp(held) or pa.types.is_date(held) or is_text(held) or pa.types.is_null(held)):
+        raise ConfigError(
+            f"the cursor column {name!r} of {where} has the type {held}; "
+            f"source.cursor has to name a timestamp column, or one of ISO 8601 text."
+        )
+
+
+def is_text(held: pa.DataType) -> bool:
+    """Whether cells are strings, in any of Arrow's encodings of them."""
+    return bool(
+        pa.types.is_string(held)
+        or pa.types.is_large_string(held)
+        or pa.types.is_string_view(held)
+        or (pa.types.is_dictionary(held) and is_text(held.value_type))
+    )
+
+
+def instants(column: pa.Array) -> pa.Array:
+    """``column`` as ``timestamp[us, UTC]``; null where it is null or tells no instant.
+
+    Any unit (finer ones are cut to microseconds) and any zone; without a zone it is UTC (FACTS §2.3).
+    """
+    if pa.types.is_timestamp(column.type):
+        return _rescaled(column)
+    if is_text(column.type):
+        return _parsed(column)
+    return pc.cast(column, INSTANT)
+
+
+def _rescaled(column: pa.Array) -> pa.Array:
+    ticks = _TICKS[column.type.unit]
+    if ticks < _TICKS["us"]:
+        furthest = (2**63 - 1) // (_TICKS["us"] // ticks)
+        number = pc.cast(column, pa.int64())
+        inside = pc.and_(pc.less_equal(number, furthest), pc.greater_equal(number, -furthest))
+        column = pc.if_else(inside, column, pa.scalar(None, column.type))
+    return pc.cast(column, INSTANT, safe=False)
+
+
+def _parsed(column: pa.Array) -> pa.Array:
+    text = pc.cast(column, pa.string())
+    try:
+        return pc.cast(text, INSTANT)
+    except pa.ArrowInvalid:  # Arrow refuses the whole column for one cell without a zone
+        return pa.array([instant(cell) for cell in text.to_pylist()], INSTANT)
+
+
+def instant(text: str | None) -> datetime | None:
+    """The instant an ISO 8601 text tells, UTC if it names no zone; None if it tells none."""
+    if text is None or not _ISO.fullmatch(text.strip()):
+        return None
+    plain = re.sub(r"\s?UTC$", "Z", text.strip(), flags=re.IGNORECASE)
+    try:
+        moment = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", plain).upper())
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def inside(cursor: pa.Array, window: Window) -> pa.Array:
+    """Whether each instant lies in ``window``; null where there is none."""
+    since, until = (pa.scalar(moment, INSTANT) for moment in (window.since, window.until))
+    return pc.and_(pc.greater_equal(cursor, since), pc.less(cursor, until))
+
+
+def from_ticks(number: int, unit: str) -> datetime | None:
+    """The instant ``number`` ticks after the epoch; ``unit`` in Parquet's words (``milliseconds``)."""
+    ticks = _TICKS[{"milliseconds": "ms", "microseconds": "us", "nanoseconds": "ns"}[unit]]
+    try:
+        return _EPOCH + timedelta(microseconds=number * 10**6 // ticks)
+    except OverflowError:
+        return None

@@ -1,0 +1,164 @@
+"""Which files a path means: a file, a folder, a glob, on local disk or in an object store."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from pyarrow import fs
+
+from etl.errors import ConfigError, SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+#: Object stores by the scheme of their URLs, as pyarrow names them.
+_SCHEMES = {
+    "s3": "s3",
+    "gs": "gs",
+    "gcs": "gs",
+    "az": "abfs",
+    "abfs": "abfs",
+    "abfss": "abfss",
+    "file": "file",
+}
+
+#: Folders of a Segment data lake that hold no events (FACTS §3.1).
+_NOT_DATA = frozenset({"segment-stage", "logs"})
+_UNFINISHED = (".tmp", ".temp", ".temporary", ".inprogress", ".partial", ".crc", "~")
+
+#: ``?region=…&endpoint_override=…`` at the end of an object store's URL; any other ``?`` belongs to a glob.
+_OPTIONS = re.compile(r"\?[a-z_]+=[^&/]*(?:&[a-z_]+=[^&/]*)*$")
+
+
+#: A set of characters, or any one character, of a glob.
+_WILDCARD = re.compile(r"\[!?[^\]/]+\]|.", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of the source. ``path`` is what ``filesystem`` opens, ``name`` what people are told."""
+
+    filesystem: fs.FileSystem = field(repr=False, compare=False)
+    path: str
+    name: str
+    size: int
+    mtime_ns: int
+
+    @property
+    def mark(self) -> str:
+        """Changes whenever the file does. The last part is the place of an etag, which listings lack."""
+        return f"{self.name}|{self.size}|{self.mtime_ns}|"
+
+    @property
+    def local(self) -> bool:
+        """Whether it lies on a disk of this machine."""
+        return isinstance(self.filesystem, fs.LocalFileSystem)
+
+    @property
+    def partitions(self) -> Mapping[str, str]:
+        """The ``key=value`` folders it lies in, as Hive writes them; keys in lower case."""
+        pairs = (part.split("=", 1) for part in PurePosixPath(self.path).parent.parts if "=" in part)
+        return {key.lower(): unquote(value) for key, value in pairs}
+
+
+def list_files(location: str, base: Path, endings: Collection[str]) -> list[File]:
+    """The files ``location`` means, sorted by path.
+
+    In folders: those whose name has one of ``endings`` or no ending at all, without hidden, ``_``-prefixed,
+    temporary and staging ones. A relative path starts at ``base``.
+    Raises ``SourceError`` if there is no such file, ``ConfigError`` for an unknown scheme.
+    """
+    filesystem, path, prefix = _open(location, base)
+    try:
+        found = list(_matching(filesystem, path, endings))
+    except OSError as error:
+        raise SourceError(f"cannot list source.path {location}: {error}") from error
+    if not found:
+        raise SourceError(f"source.path {location} matches no file{_where(location, prefix + path)}")
+    files = (File(filesystem, i.path, prefix + i.path, i.size, i.mtime_ns) for i in found)
+    return sorted(files, key=lambda file: file.path)
+
+
+def _where(location: str, resolved: str) -> str:
+    return "" if location == resolved else f" (looked at {resolved})"
+
+
+def _open(location: str, base: Path) -> tuple[fs.FileSystem, str, str]:
+    """The file system, the path in it, and what to put before a path of it to name it to people."""
+    scheme, separator, rest = location.partition("://")
+    if not separator:
+        local = (base / Path(location).expanduser()).absolute()
+        return fs.LocalFileSystem(), local.as_posix(), ""
+    if scheme not in _SCHEMES:
+        known = ", ".join(f"{name}://" for name in _SCHEMES)
+        raise ConfigError(f"source.path {location}: unknown scheme {scheme}://; known are {known}")
+    options = _OPTIONS.search(rest)
+    place = rest[: options.start()] if options else rest
+    if scheme == "file":
+        return fs.LocalFileSystem(), place.rstrip("/"), ""
+    root, _, key = place.partition("/")
+    try:
+        filesystem, bucket = fs.FileSystem.from_uri(
+            f"{_SCHEMES[scheme]}://{root}{options.group() if options else ''}"
+        )
+    except (OSError, ValueError) as error:
+        raise SourceError(f"cannot open source.path {location}: {error}") from error
+    return filesystem, f"{bucket.rstrip('/')}/{key}".rstrip("/"), f"{scheme}://"
+
+
+def _matching(filesystem: fs.FileSystem, path: str, endings: Collection[str]) -> Iterator[fs.FileInfo]:
+    """The files at ``path``; taken literally if something is there, else as a glob."""
+    info = filesystem.get_file_info(path)
+    if info.type == fs.FileType.File:
+        yield info
+        return
+    root = path if info.type == fs.FileType.Directory else _literal_part(path)
+    matches = _glob(path, root)
+    for found in filesystem.get_file_info(fs.FileSelector(root, allow_not_found=True, recursive=True)):
+        below = found.path.removeprefix(root).lstrip("/")
+        hit = None if found.type != fs.FileType.File or _skipped(below) else matches.fullmatch(below)
+        if hit and (hit["folder"] is None or _ends_with(below, endings)):
+            yield found
+
+
+def _literal_part(path: str) -> str:
+    """The folders before the first part with a wildcard."""
+    parts = path.split("/")
+    wild = next((n for n, part in enumerate(parts) if re.search(r"[*?\[]", part)), len(parts) - 1)
+    return "/".join(parts[:wild]) or "/"
+
+
+def _glob(path: str, root: str) -> re.Pattern[str]:
+    """Matches paths below ``root``; the group ``folder`` takes part if the pattern names a folder above."""
+    parts = [part for part in path.removeprefix(root).split("/") if part]
+    while parts and parts[-1] == "**":
+        parts.pop()
+    pattern = "/".join(map(_part, parts)).replace("**/", r"(?:[^/]+/)*")
+    return re.compile(rf"{pattern}(?P<folder>{'/' if pattern else ''}.*)?", re.DOTALL)
+
+
+def _part(part: str) -> str:
+    return part if part == "**" else _WILDCARD.sub(_wildcard, part)
+
+
+def _wildcard(found: re.Match[str]) -> str:
+    token = found.group()
+    if token in ("*", "?"):
+        return "[^/]*" if token == "*" else "[^/]"  # noqa: S105 - a wildcard, no secret
+    return token.replace("[!", "[^") if len(token) > 1 else re.escape(token)
+
+
+def _skipped(below: str) -> bool:
+    parts = below.split("/")
+    if any(part.startswith(("_", ".")) for part in parts) or not _NOT_DATA.isdisjoint(parts[:-1]):
+        return True
+    return parts[-1].lower().endswith(_UNFINISHED)
+
+
+def _ends_with(below: str, endings: Collection[str]) -> bool:
+    name = PurePosixPath(below).name.lower()
+    return "." not in name or name.endswith(tuple(endings))

@@ -1,0 +1,114 @@
+"""What a Parquet file's footer and folders tell of the cursors in it: what lies outside is not read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from etl.sources.cursors import from_ticks, instant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import pyarrow.parquet as pq
+
+    from etl.windows import Window
+
+#: Names of folders that say when Segment received the rows in them (FACTS §3.1).
+CLOCK_KEYS = frozenset({"year", "month", "day", "hour", "hr", "date", "dt"})
+
+#: A partition is left out only if it is this far outside the window: nothing says in which zone its day is.
+_PARTITION_MARGIN = timedelta(hours=24)
+
+#: The first and the last cursor there can be, both included.
+Bounds = tuple[datetime, datetime]
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """``first``: its first row's position in the file; ``size``: decoded bytes; ``bounds``: None = unknown."""
+
+    index: int
+    first: int
+    rows: int
+    size: int
+    bounds: Bounds | None
+
+    def may_touch(self, window: Window) -> bool:
+        """Whether a row may lie in ``window``; rows without a cursor count where they are alone."""
+        return self.bounds is None or (self.bounds[0] < window.until and self.bounds[1] >= window.since)
+
+
+def row_groups(metadata: pq.FileMetaData, cursor: str) -> list[RowGroup]:
+    """The row groups of a file, in order."""
+    names = (metadata.schema.column(number).path for number in range(metadata.num_columns))
+    number = next((number for number, name in enumerate(names) if name == cursor), None)
+    groups: list[RowGroup] = []
+    first = 0
+    for index in range(metadata.num_row_groups):
+        group = metadata.row_group(index)
+        bounds = None if number is None else _bounds(metadata, index, number)
+        groups.append(RowGroup(index, first, group.num_rows, group.total_byte_size, bounds))
+        first += group.num_rows
+    return groups
+
+
+def runs(groups: Sequence[RowGroup], window: Window, rows: int) -> Iterator[list[RowGroup]]:
+    """The groups that may touch ``window``, neighbours together while they hold at most ``rows`` rows."""
+    run: list[RowGroup] = []
+    for group in groups:
+        if run and (not group.may_touch(window) or sum(g.rows for g in run) + group.rows > rows):
+            yield run
+            run = []
+        if group.may_touch(window):
+            run.append(group)
+    if run:
+        yield run
+
+
+def _bounds(metadata: pq.FileMetaData, index: int, number: int) -> Bounds | None:
+    statistics = metadata.row_group(index).column(number).statistics
+    if statistics is None or not statistics.has_min_max:
+        return None
+    low, high = statistics.min_raw, statistics.max_raw
+    logical: dict[str, Any] = orjson.loads(metadata.schema.column(number).logical_type.to_json())
+    if logical.get("Type") == "Timestamp" and isinstance(low, int):
+        return _both(from_ticks(low, logical["timeUnit"]), from_ticks(high, logical["timeUnit"]))
+    if isinstance(low, bytes) and isinstance(high, bytes) and low[:5] == high[:5]:
+        return _day_bounds(low, high)
+    return None
+
+
+def _day_bounds(low: bytes, high: bytes) -> Bounds | None:
+    """ISO texts of one year are in order by day; zones and fractions break the order below that."""
+    days = _both(*(instant(text[:10].decode("ascii", "replace")) for text in (low, high)))
+    return None if days is None else (days[0] - timedelta(days=1), days[1] + timedelta(days=2))
+
+
+def _both(low: datetime | None, high: datetime | None) -> Bounds | None:
+    return None if low is None or high is None else (low, high)
+
+
+def partition_outside(partitions: Mapping[str, str], window: Window) -> bool:
+    """Whether the folders (``day=2026-11-01/hr=07``, ``year=2026/month=11/day=1``) exclude ``window``."""
+    try:
+        since = _partition_start(partitions)
+        if since is None:
+            return False
+        until = since + timedelta(hours=1 if {"hr", "hour"} & set(partitions) else 24)
+        return until + _PARTITION_MARGIN <= window.since or since - _PARTITION_MARGIN >= window.until
+    except (ValueError, OverflowError):
+        return False  # a folder of that name with something else in it
+
+
+def _partition_start(partitions: Mapping[str, str]) -> datetime | None:
+    day = next((partitions[key] for key in ("day", "date", "dt") if "-" in partitions.get(key, "")), None)
+    if day is None and {"year", "month", "day"} <= set(partitions):
+        day = f"{partitions['year']}-{partitions['month']:0>2}-{partitions['day']:0>2}"
+    if day is None:
+        return None
+    hour = int(partitions.get("hr", partitions.get("hour", "0")))
+    return datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC) + timedelta(hours=hour)

@@ -1,0 +1,173 @@
+"""Track events in Parquet: exports, data lakes, warehouse unloads.
+
+A file's events keep that file's own types: nothing is unified or cast across files (DESIGN §8). A file is
+read row group by row group, so memory does not depend on how many files there are or how long they are.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from etl.errors import ConfigError, SourceError
+from etl.events import RESERVED, detect_layout, flat_column, needed_columns
+from etl.sources.cursors import check_cursor_type, find_cursor
+from etl.sources.files import list_files
+from etl.sources.footers import CLOCK_KEYS, partition_outside, row_groups, runs
+from etl.sources.rows import Part, batches_of, with_constants
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from datetime import datetime
+
+    from etl import events
+    from etl.events import Layout
+    from etl.ports import EventBatch
+    from etl.sources.files import File
+    from etl.sources.footers import RowGroup
+    from etl.windows import Window
+
+ENDINGS = (".parquet", ".parq", ".pq")
+
+#: How many decoded bytes a batch may hold, about: fewer rows are read at once where rows are huge.
+_BATCH_BYTES = 64 * 2**20
+
+#: What Hive calls a folder whose rows have no value.
+_HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
+
+
+class ParquetSource:
+    """Parquet files at ``path``: a file, folder, glob or ``s3://``, ``gs://``, ``az://`` URL (``Source``).
+
+    ``layout``: ``auto`` tells it for each file by its columns. ``cursor``: the column windows are cut on, by
+    default ``receivedAt`` or ``received_at``. A relative ``path`` starts at ``base``. Credentials of object
+    stores come from their usual places.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        layout: Literal["auto", "segment", "warehouse"] = "auto",
+        cursor: str | None = None,
+        batch_rows: int = 50_000,
+        base: Path = Path(),
+    ) -> None:
+        self._path, self._base = path, base
+        self._layout, self._cursor = layout, cursor
+        self._batch_rows = batch_rows
+
+    def batches(
+        self,
+        window: Window,
+        paths: Collection[events.Path] | None = None,
+        done: Collection[str] = frozenset(),
+    ) -> Iterator[EventBatch]:
+        """See ``Source.batches``: file by file in order of their names; a mark tells a file's size and time.
+
+        Raises ``ConfigError`` if the first file read has no cursor column, ``SourceError`` if a later one has
+        none, if a file cannot be read, or if ``path`` matches nothing at all.
+        """
+        begun = False
+        for file in list_files(self._path, self._base, ENDINGS):
+            if file.mark in done or self._outside(file, window):
+                continue
+            try:
+                for batch in self._file_batches(file, window, paths):
+                    begun = True
+                    yield batch
+            except ConfigError as error:
+                if begun:  # events may have been sent by now, so this is no usage error any more
+                    raise SourceError(str(error)) from error
+                raise
+
+    def check(self) -> None:
+        """Opens the first and the last file and looks for the cursor column."""
+        files = list_files(self._path, self._base, ENDINGS)
+        for file in {files[0], files[-1]}:
+            with _open(file) as parquet:
+                self._shape(file, parquet)
+
+    def newest(self) -> datetime | None:
+        """None: to know it, every file would have to be opened."""
+        return None
+
+    def _file_batches(
+        self, file: File, window: Window, paths: Collection[events.Path] | None
+    ) -> Iterator[EventBatch]:
+        with _open(file) as parquet:
+            schema, layout, cursor = self._shape(file, parquet)
+            constants = _constants(file, schema, layout, paths)
+            columns = needed_columns(schema, layout, paths, cursor)
+            groups = row_groups(parquet.metadata, cursor)
+            mark = file.mark if all(group.may_touch(window) for group in groups) else None
+            parts = (
+                Part(with_constants(table, constants), first)
+                for run in runs(groups, window, self._batch_rows)
+                for table, first in _read(file, parquet, run, self._batch_rows, columns)
+            )
+            yield from batches_of(parts, layout, cursor, window, origin=file.name, mark=mark)
+
+    def _shape(self, file: File, parquet: pq.ParquetFile) -> tuple[pa.Schema, Layout, str]:
+        schema = parquet.schema_arrow
+        layout = detect_layout(schema) if self._layout == "auto" else self._layout
+        cursor = find_cursor(self._cursor, schema.names, layout, file.name)
+        check_cursor_type(schema.field(cursor).type, cursor, file.name)
+        return schema, layout, cursor
+
+    def _outside(self, file: File, window: Window) -> bool:
+        """Whether the file's folders say that all its rows were received outside ``window``."""
+        received = (self._cursor or "received_at").lower().replace("_", "") == "receivedat"
+        return received and partition_outside(file.partitions, window)
+
+
+def _open(file: File) -> pq.ParquetFile:
+    try:
+        if file.local:
+            return pq.ParquetFile(file.path, pre_buffer=False)
+        return pq.ParquetFile(file.path, filesystem=file.filesystem)
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(file, error) from error
+
+
+def _read(
+    file: File, parquet: pq.ParquetFile, run: list[RowGroup], batch_rows: int, columns: list[str]
+) -> Iterator[tuple[pa.Table, int]]:
+    """Tables of neighbouring rows and the position of their first; fewer at once where rows are huge."""
+    size, rows = sum(group.size for group in run), sum(group.rows for group in run)
+    at_once = max(1, min(batch_rows, _BATCH_BYTES * rows // max(size, 1)))
+    first = run[0].first
+    try:
+        for batch in parquet.iter_batches(at_once, [group.index for group in run], columns):
+            yield pa.table(batch), first
+            first += batch.num_rows
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(file, error) from error
+
+
+def _unreadable(file: File, error: Exception) -> SourceError:
+    reason = str(error).partition("\n")[0].rstrip(".")
+    return SourceError(
+        f"{file.name} cannot be read as Parquet: {reason}. Replace the file or take it out of source.path, "
+        f"then run again; nothing of the window is marked complete."
+    )
+
+
+def _constants(
+    file: File, schema: pa.Schema, layout: Layout, paths: Collection[events.Path] | None
+) -> dict[str, str | None]:
+    """Columns a flat file lacks because its folders are named for them (``PARTITION BY`` of an unload).
+
+    Only those a path names, or that every event has: any other folder would turn up among the properties.
+    """
+    held = {name.lower() for name in schema.names} | CLOCK_KEYS
+    asked = set(paths or ()) - {("properties",), ("context",), ()}
+    return {
+        key: None if value == _HIVE_NULL else value
+        for key, value in file.partitions.items()
+        if layout == "warehouse" and key not in held
+        if key in RESERVED or any(flat_column(path, [key]) for path in asked)
+    }

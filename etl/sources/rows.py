@@ -1,0 +1,109 @@
+"""From rows as a storage hands them out to event batches: JSON typed, cursors read, the window applied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from etl.events import OBJECTS
+from etl.ports import EventBatch, Unreadable
+from etl.sources.cursors import inside, instants, is_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from etl.events import Layout
+    from etl.windows import Window
+
+JSON = pa.json_(pa.string())
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows read together; ``first``: the position of the first of them in their origin, from 0."""
+
+    table: pa.Table
+    first: int
+    unreadable: Sequence[Unreadable] = ()
+
+
+def batches_of(
+    parts: Iterable[Part], layout: Layout, cursor: str, window: Window, *, origin: str, mark: str | None
+) -> Iterator[EventBatch]:
+    """Event batches of the rows of ``parts`` that lie in ``window``.
+
+    ``mark`` goes with the last batch if every row lay inside, rows without a cursor aside: those are reported
+    as unreadable here and need no second reading.
+    """
+    held: EventBatch | None = None
+    for part in parts:
+        batch, whole = _batch(part, layout, cursor, window, origin)
+        mark = mark if whole else None
+        if batch is not None:
+            if held is not None:
+                yield held
+            held = batch
+    if held is not None:
+        yield replace(held, mark=mark)
+
+
+def _batch(
+    part: Part, layout: Layout, cursor: str, window: Window, origin: str
+) -> tuple[EventBatch | None, bool]:
+    """The batch of a part, None if nothing of it is in the window; and whether nothing lay outside of it."""
+    table = typed(part.table, layout)
+    column = table.column(cursor).combine_chunks()
+    when = instants(column)
+    kept = pc.fill_null(inside(when, window), fill_value=False)
+    unreadable = (*part.unreadable, *_without_cursor(when, column, part.first, cursor, origin))
+    rows = pa.array(range(part.first, part.first + len(table)), pa.int64())
+    whole = pc.sum(kept).as_py() or 0
+    outside = len(table) - whole - when.null_count
+    if not whole and not unreadable:
+        return None, not outside
+    if whole < len(table):
+        table, when, rows = table.filter(kept), when.filter(kept), rows.filter(kept)
+    return EventBatch(table, layout, when, rows, origin, unreadable), not outside
+
+
+def _without_cursor(
+    when: pa.Array, column: pa.Array, first: int, cursor: str, origin: str
+) -> Iterator[Unreadable]:
+    if not when.null_count:
+        return
+    for index in pc.indices_nonzero(pc.is_null(when)).to_pylist():
+        state = "tells no instant" if column[index].is_valid else "is null"
+        yield Unreadable(origin, first + index + 1, f"the cursor {cursor} {state}")
+
+
+def typed(table: pa.Table, layout: Layout) -> pa.Table:
+    """Without dictionaries; in the ``segment`` layout, objects kept as strings are told to be JSON text."""
+    for index, field in enumerate(table.schema):
+        column = table.column(index)
+        if pa.types.is_dictionary(field.type):
+            column = pc.cast(column, field.type.value_type)
+        if layout == "segment" and field.name in OBJECTS and _is_plain_text(column.type):
+            column = as_json(column)
+        if column.type != field.type:
+            table = table.set_column(index, field.name, column)
+    return table
+
+
+def _is_plain_text(held: pa.DataType) -> bool:
+    return is_text(held) or bool(pa.types.is_binary(held))
+
+
+def as_json(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The same text, typed ``pa.json_()``."""
+    chunks = [pa.ExtensionArray.from_storage(JSON, pc.cast(chunk, pa.string())) for chunk in column.chunks]
+    return pa.chunked_array(chunks, JSON)
+
+
+def with_constants(table: pa.Table, constants: Mapping[str, str | None]) -> pa.Table:
+    """``table`` and a column for each of ``constants``, with the same value in every row."""
+    for name, value in constants.items():
+        table = table.append_column(name, pa.repeat(pa.scalar(value, pa.string()), len(table)))
+    return table
