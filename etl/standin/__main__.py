@@ -17,7 +17,7 @@ def main() -> None:
     """Parse the command line and serve."""
     options = _parser().parse_args()
     try:
-        from etl.standin import server  # noqa: PLC0415 - an extra
+        from etl.standin import server
     except ModuleNotFoundError as error:
         sys.exit(f"The Metronome stand-in needs {error.name}: pip install 'segment-metronome-etl[standin]'")
     token = options.token or os.environ.get("METRONOME_BEARER_TOKEN")

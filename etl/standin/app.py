@@ -47,7 +47,7 @@ class App:
         self.counts: Counter[str] = Counter()
         self.statuses: Counter[str] = Counter()
         self.fault_counts: Counter[str] = Counter()
-        self.last_headers: dict[str, str] = {}
+        self.last_request: Request | None = None
 
     def configure(self, settings: Settings) -> None:
         """Use ``settings`` from the next request on; the draws of the faults begin anew."""
@@ -66,7 +66,7 @@ class App:
         self._in_flight += 1
         self.counts["most_in_flight"] = max(self.counts["most_in_flight"], self._in_flight)
         self.counts["requests"] += request.path == "/v1/ingest"
-        self.last_headers = request.headers()
+        self.last_request = request
         try:
             await self._serve(request)
         finally:

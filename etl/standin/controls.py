@@ -78,7 +78,7 @@ def stats(app: App) -> dict[str, Any]:
         "accepted": app.ledger.accepted,
         "statuses": app.statuses,
         "faults": app.fault_counts,
-        "last_headers": app.last_headers,
+        "last_headers": app.last_request.headers() if app.last_request else {},
     }
 
 

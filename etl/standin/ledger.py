@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from etl.standin.rules import PAST, parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 _PIECE = 1 << 20
@@ -44,27 +44,32 @@ class Ledger:
 
     def take(self, ids: list[str], body: bytes, at: datetime) -> int:
         """Accept the events of one request; how many of them were new."""
-        new = self._new_positions(ids, at)
-        if new is None or new:
-            positions = b"null" if new is None else json.dumps(new).encode()
-            self._append(at, positions, body)
-            self._remember(ids if new is None else [ids[position] for position in new], at)
-        return len(ids) if new is None else len(new)
+        new = self._remember(ids, at)
+        if new:
+            try:
+                self._append(at, b"null" if len(new) == len(ids) else json.dumps(new).encode(), body)
+            except OSError:
+                for position in new:
+                    del self._known[ids[position]]
+                raise
+            self._times.append(at)
+            self.accepted += len(new)
+        return len(new)
 
-    def _new_positions(self, ids: list[str], at: datetime) -> list[int] | None:
-        fresh = set(ids)
-        if len(fresh) == len(ids) and self._known.keys().isdisjoint(fresh):
-            return None
-        new = []
-        for position, transaction_id in enumerate(ids):
-            if transaction_id in fresh and not self._ignored(transaction_id, at):
+    def _remember(self, ids: list[str], at: datetime) -> Sequence[int]:
+        """Enter the ids that count under the next line; their positions."""
+        line, before = len(self._times), len(self._known)
+        enter = self._known.setdefault
+        lines = [enter(transaction_id, line) for transaction_id in ids]
+        if len(self._known) - before == len(ids):
+            return range(len(ids))
+        fresh, new = set(ids), []
+        for position, (transaction_id, known) in enumerate(zip(ids, lines, strict=True)):
+            if transaction_id in fresh and (known == line or at - self._times[known] > PAST):
+                self._known[transaction_id] = line
                 new.append(position)
             fresh.discard(transaction_id)
         return new
-
-    def _ignored(self, transaction_id: str, at: datetime) -> bool:
-        line = self._known.get(transaction_id)
-        return line is not None and at - self._times[line] <= PAST
 
     def _append(self, at: datetime, positions: bytes, body: bytes) -> None:
         # Valid JSON has raw line breaks outside strings only.
@@ -74,11 +79,6 @@ class Ledger:
         self._starts.append(self._size)
         self._size += len(line)
 
-    def _remember(self, ids: Iterable[str], at: datetime) -> None:
-        self._known.update(dict.fromkeys(ids, len(self._times)))
-        self._times.append(at)
-        self.accepted += sum(1 for _ in ids)
-
     def _read_back(self) -> None:
         self._file.seek(0)
         for line in self._file:
@@ -86,7 +86,10 @@ class Ledger:
                 break
             self._starts.append(self._size)
             self._size += len(line)
-            self._remember(*_ids_of(line))
+            ids, at = _ids_of(line)
+            self._known.update(dict.fromkeys(ids, len(self._times)))
+            self._times.append(at)
+            self.accepted += len(ids)
         self._file.truncate(self._size)
 
     def ids(self) -> Iterable[str]:

@@ -23,10 +23,9 @@ FUTURE = timedelta(hours=24)
 #: An event whose properties have this key is refused, for tests of how a refused event is isolated.
 POISON_KEY = "__poison__"
 
-# Hours end at 23 here, because datetime.fromisoformat takes 24:00 from Python 3.13 on.
-_RFC3339 = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt](?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII
-).fullmatch
+# The shape of an RFC 3339 timestamp, with 0 for any digit: a batch has few shapes, so few texts are matched.
+_RFC3339 = re.compile(rb"0000-00-00T00:00:00(?:\.0+)?(?:Z|[+-]00:00)").fullmatch
+_ANY_DIGIT = bytes.maketrans(b"123456789", b"000000000")
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not a failure of the stand-in
@@ -96,53 +95,64 @@ def _not_json(constant: str) -> NoReturn:
 
 def batch_ids(batch: Any, limits: Limits) -> list[str]:
     """The transaction_ids of a batch of 1 to 100 valid events, in order; one bad event refuses all (400)."""
-    if not isinstance(batch, list):
+    if type(batch) is not list:
         raise Refusal(400, "Request body must be an array of events")
     if not 1 <= len(batch) <= MAX_EVENTS:
         raise Refusal(400, f"Request body must hold 1 to {MAX_EVENTS} events, not {len(batch)}")
-    ids = []
-    for position, event in enumerate(batch):
-        problem = event_problem(event, limits)
-        if problem is not None:
-            raise Refusal(400, f"[{position}]{problem}")
-        ids.append(event["transaction_id"])
-    return ids
+    if problem(batch, limits) is not None:
+        reasons = ((position, problem([event], limits)) for position, event in enumerate(batch))
+        raise Refusal(400, next(f"[{position}]{reason}" for position, reason in reasons if reason))
+    return [event["transaction_id"] for event in batch]
 
 
-def event_problem(event: Any, limits: Limits) -> str | None:  # noqa: PLR0911 - one per rule
-    """What is wrong with one event, the field first; None if nothing is."""
-    if type(event) is not dict:
+def problem(events: list[Any], limits: Limits) -> str | None:
+    """The first rule that some event breaks, the field first; None if all are valid.
+
+    Field by field over all events: twice as fast as event by event.
+    """
+    if not _all_are(dict, events):
         return " must be an object"
-    get = event.get
-    transaction_id = get("transaction_id")
-    if type(transaction_id) is not str or not 0 < len(transaction_id) <= MAX_ID_LENGTH:
+    ids = [event.get("transaction_id") for event in events]
+    if not _all_are(str, ids) or not all(ids) or max(map(len, ids)) > MAX_ID_LENGTH:
         return f".transaction_id must be a string of 1 to {MAX_ID_LENGTH} characters"
-    customer_id = get("customer_id")
-    if type(customer_id) is not str or not customer_id:
-        return ".customer_id must be a non-empty string"
-    event_type = get("event_type")
-    if type(event_type) is not str or not event_type:
-        return ".event_type must be a non-empty string"
-    properties = get("properties", _NO_PROPERTIES)
-    if type(properties) is not dict:
+    for field in ("customer_id", "event_type"):
+        names = [event.get(field) for event in events]
+        if not _all_are(str, names) or not all(names):
+            return f".{field} must be a non-empty string"
+    properties = [event.get("properties", _NO_PROPERTIES) for event in events]
+    if not _all_are(dict, properties):
         return ".properties must be an object"
-    if POISON_KEY in properties or (limits.poison_prefix and transaction_id.startswith(limits.poison_prefix)):
+    poisoned = [POISON_KEY in values for values in properties]
+    if any(poisoned) or (limits.poison_prefix and any(i.startswith(limits.poison_prefix) for i in ids)):
         return " is not acceptable"
-    return _timestamp_problem(get("timestamp"), limits)
+    return _timestamp_problem([event.get("timestamp") for event in events], limits)
 
 
 _NO_PROPERTIES: dict[str, Any] = {}
 
 
-def _timestamp_problem(text: Any, limits: Limits) -> str | None:
-    if type(text) is not str or _RFC3339(text) is None:
+def _all_are(kind: type, values: list[Any]) -> bool:
+    return set(map(type, values)) == {kind}
+
+
+def _timestamp_problem(texts: list[Any], limits: Limits) -> str | None:
+    times = _times(texts) if _all_are(str, texts) else None
+    if times is None:
         return ".timestamp must be an RFC 3339 timestamp"
-    try:
-        at = datetime.fromisoformat(text.upper())
-    except ValueError:
-        return ".timestamp must be an RFC 3339 timestamp"
-    if at < limits.oldest:
+    if min(times) < limits.oldest:
         return ".timestamp is more than 34 days in the past"
-    if at > limits.newest:
+    if max(times) > limits.newest:
         return ".timestamp is more than 24 hours in the future"
     return None
+
+
+def _times(texts: list[str]) -> list[datetime] | None:
+    """The instants of RFC 3339 texts; None if some text is none."""
+    shapes = "\n".join(texts).encode(errors="replace").translate(_ANY_DIGIT).split(b"\n")
+    if len(shapes) != len(texts) or not all(map(_RFC3339, set(shapes))):
+        return None
+    try:
+        # Hour 24 is no hour of RFC 3339, but one of datetime.fromisoformat from Python 3.13 on.
+        return None if "T24" in "".join(texts) else list(map(datetime.fromisoformat, texts))
+    except ValueError:
+        return None
