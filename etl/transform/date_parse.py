@@ -314,8 +314,14 @@ class _Reading:
 
     def milliseconds(self) -> int:
         year, month, day = self.civil_date()
-        offset = self.sign * ((self.zone_hours or 0) * 60 + (self.zone_minutes or 0)) * 60_000
-        return instant(year, month - 1, day, self.civil_clock()) - offset
+        return instant(year, month - 1, day, self.civil_clock()) - self.offset()
+
+    def offset(self) -> int:
+        """V8 counts its seconds in 32 bits, and takes only what is positive with a sign."""
+        seconds = ((self.zone_hours or 0) * 3_600 + (self.zone_minutes or 0) * 60) % 2**32
+        if seconds >= 2**31:
+            raise _InvalidDateError
+        return self.sign * seconds * 1_000
 
     def civil_date(self) -> tuple[int, int, int]:
         if not self.date:

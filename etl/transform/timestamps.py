@@ -27,12 +27,18 @@ _FIELDS = re.compile(
     rf"[Tt{WHITE_SPACE}]*([0-9]{{1,2}})?:?([0-9]{{1,2}})?:?([0-9]{{1,2}})?[.:]?([0-9]+)?"
 )
 #: RE2. Dates that no rule changes; 29 February is left to the slow path.
-_SECONDS: Final = (
-    r"^[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
-    r"|02-(?:0[1-9]|1[0-9]|2[0-8]))T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+_DAY: Final = (
+    r"-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
+    r"|02-(?:0[1-9]|1[0-9]|2[0-8]))"
 )
-_CANONICAL: Final = _SECONDS + r"\.[0-9]{3}Z\z"
-_ANY_FRACTION: Final = _SECONDS + r"(?:\.[0-9]{1,9})?Z\z"
+_CLOCK: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+_CANONICAL: Final = rf"^[0-9]{{4}}{_DAY}T{_CLOCK}\.[0-9]{{3}}Z\z"
+#: The same with another fraction, or UTC written otherwise or not at all (where a short fraction means something else).
+_UTC: Final = r"(?:Z|[+-]00:?00)\z"
+_NEARLY: Final = (
+    rf"^(?:[0-9]{{4}}{_DAY}T{_CLOCK}(?:\.[0-9]{{1,9}})?{_UTC}"
+    rf"|(?:[1-9][0-9]|0[1-9])[0-9]{{2}}{_DAY}[ T]{_CLOCK}(?:\.[0-9]{{3,}})?\z)"
+)
 #: The years 0 to 9999, in milliseconds.
 _FOUR_DIGIT_YEARS: Final = (-62_167_219_200_000, 253_402_300_799_999)
 _LARGEST: Final = 2**63 - 1
@@ -115,11 +121,11 @@ def _iso_text(milliseconds: int) -> str:
 
 def _columns(values: pd.Series) -> _Columns:  # noqa: PLR0911 - one line for each kind of column
     if not isinstance(values.dtype, pd.ArrowDtype):
-        return _by_value(list(values))
+        return _mixed(list(values))
     column = values.array.__arrow_array__().combine_chunks()
     kind = column.type
     if isinstance(kind, pa.JsonType):
-        return _by_value([None if text is None else json.loads(text) for text in column.storage.to_pylist()])
+        return _mixed([None if text is None else json.loads(text) for text in column.storage.to_pylist()])
     if pa.types.is_dictionary(kind):
         column = column.dictionary_decode()
         kind = column.type
@@ -140,22 +146,39 @@ def _texts(column: pa.Array) -> _Columns:
     if not pc.any(slow).as_py():
         return _readable(quick)
     encoded = column.filter(slow).dictionary_encode()
-    rest = [part.take(encoded.indices) for part in _by_value(encoded.dictionary.to_pylist())]
-    return _Columns(
-        *(pc.replace_with_mask(whole, slow, part) for whole, part in zip(_readable(quick), rest, strict=True))
-    )
+    rest = _Columns(*(part.take(encoded.indices) for part in _by_value(encoded.dictionary.to_pylist())))
+    return _replaced(_readable(quick), slow, rest)
+
+
+def _mixed(values: list[Any]) -> _Columns:
+    """JSON values: the strings among them as a column, the others one by one."""
+    others = [not isinstance(value, str) for value in values]
+    strings = [None if other else value for value, other in zip(values, others, strict=True)]
+    try:
+        texts = _texts(pa.array(strings, pa.string()))
+    except UnicodeEncodeError:  # a lone surrogate, which Arrow cannot hold
+        return _by_value(values)
+    if not any(others):
+        return texts
+    rest = _by_value([value for value, other in zip(values, others, strict=True) if other])
+    return _replaced(texts, pa.array(others), rest)
+
+
+def _replaced(columns: _Columns, rows: pa.Array, by: _Columns) -> _Columns:
+    return _Columns(*(pc.replace_with_mask(old, rows, new) for old, new in zip(columns, by, strict=True)))
 
 
 def _unchanged_or_padded(column: pa.Array) -> pa.Array:
-    """Strings that need no parser, with a three-digit fraction; the others null."""
+    """Strings that need no parser, with a three-digit fraction and a Z; the others null."""
     canonical = pc.match_substring_regex(column, _CANONICAL)
     if pc.all(canonical).as_py():
         return column
-    plain = pc.if_else(pc.match_substring_regex(column, _ANY_FRACTION), column, None)
-    fraction = pc.utf8_rtrim(pc.utf8_slice_codeunits(plain, 20, 23), characters="Z")
-    fraction = pc.utf8_rpad(fraction, width=3, padding="0")
-    seconds = pc.utf8_slice_codeunits(plain, 0, 19)
-    return pc.if_else(canonical, column, pc.binary_join_element_wise(seconds, ".", fraction, "Z", ""))
+    nearly = pc.if_else(pc.match_substring_regex(column, _NEARLY), column, None)
+    bare = pc.replace_substring_regex(nearly, _UTC, "")
+    day, clock = pc.utf8_slice_codeunits(bare, 0, 10), pc.utf8_slice_codeunits(bare, 11, 19)
+    fraction = pc.utf8_rpad(pc.utf8_slice_codeunits(bare, 20, 23), width=3, padding="0")
+    padded = pc.binary_join_element_wise(pc.binary_join_element_wise(day, clock, "T"), fraction, ".")
+    return pc.if_else(canonical, column, pc.binary_join_element_wise(padded, "Z", ""))
 
 
 def _numbers(column: pa.Array) -> _Columns:
@@ -211,20 +234,8 @@ def _as_milliseconds(counts: pa.Array, per_second: int) -> pa.Array:
 
 
 def _by_value(values: list[Any]) -> _Columns:
-    known: dict[tuple[type, Any], tuple[str | None, str | None, str | None]] = {}
-    rows = [_cached(value, known) for value in values]
-    return _Columns(*(pa.array([row[part] for row in rows], pa.string()) for part in range(3)))
-
-
-def _cached(
-    value: Any, known: dict[tuple[type, Any], tuple[str | None, str | None, str | None]]
-) -> tuple[str | None, str | None, str | None]:
-    if not isinstance(value, str | float | int):
-        return _outcome(value)
-    key = (type(value), value)
-    if key not in known:
-        known[key] = _outcome(value)
-    return known[key]
+    outcomes = [_outcome(value) for value in values]
+    return _Columns(*(pa.array([outcome[part] for outcome in outcomes], pa.string()) for part in range(3)))
 
 
 def _outcome(value: Any) -> tuple[str | None, str | None, str | None]:
