@@ -1,0 +1,42 @@
+"""Fixtures for all tests. Under pytest-xdist every worker has its own stand-in and its own cluster."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from etl.standin import Standin
+from tests.support.postgres import Cluster
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def running_standin() -> Iterator[Standin]:
+    """The stand-in of this session; tests take ``standin``."""
+    with Standin(max_lifetime=1800) as standin:
+        yield standin
+
+
+@pytest.fixture
+def standin(running_standin: Standin) -> Standin:
+    """A local Metronome that has accepted nothing yet and commits no faults."""
+    running_standin.reset()
+    return running_standin
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster() -> Iterator[Cluster]:
+    """The PostgreSQL server of this session; tests take ``postgres``."""
+    with Cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def postgres(postgres_cluster: Cluster) -> Iterator[str]:
+    """The SQLAlchemy URL of an empty PostgreSQL database of the test's own."""
+    url = postgres_cluster.create_database()
+    yield url
+    postgres_cluster.drop_database(url)
