@@ -116,10 +116,14 @@ class ChunkResult:
 
 
 class Delivery(Protocol):
-    """Requests in flight. Not thread-safe: one thread submits and collects."""
+    """Requests in flight: one thread submits, another may collect the results."""
 
     def submit(self, chunk: Chunk) -> None:
         """Hand a chunk over; blocks while too much is in flight. Raises what stopped the delivery."""
+        ...
+
+    def ready(self, timeout: float | None = None) -> bool:
+        """Wait until ``submit`` would not block, or ``timeout`` seconds; whether it would not."""
         ...
 
     def results(self) -> list[ChunkResult]:
@@ -178,6 +182,14 @@ class DeadLetter:
 
 
 @dataclass(frozen=True)
+class HeldLetter:
+    """An ``in_future`` dead letter that came due, and its number: pass that to ``record`` once it was sent."""
+
+    number: int
+    letter: DeadLetter
+
+
+@dataclass(frozen=True)
 class SubscriptionVersion:
     """What state knows of one version (trigger and mapping) of a subscription.
 
@@ -231,8 +243,16 @@ class RunLog(Protocol):
         """The digests these were sent with, for messages about drift."""
         ...
 
-    def record(self, sent: pd.DataFrame, letters: Sequence[DeadLetter], counts: Counts) -> Mapping[str, int]:
+    def held(self, due_before: datetime) -> list[HeldLetter]:
+        """The pipeline's held pairs whose ``due`` is no later, the earliest first."""
+        ...
+
+    def record(
+        self, sent: pd.DataFrame, letters: Sequence[DeadLetter], counts: Counts, released: Collection[int] = ()
+    ) -> Mapping[str, int]:
         """Commit confirmed usage events and dead letters in one transaction; how many letters were new, by outcome.
+
+        ``released``: numbers of held letters that came to an end, closed in the same transaction.
 
         Raises ``StateError`` when the database fails or the run lost its window.
         """

@@ -1,0 +1,137 @@
+"""Bloom filters over 64-bit keys, answered for whole arrays at once: "surely new" or "perhaps known". Pure numpy.
+
+A key sets four bits in each of two 64-bit words, so that a test is two gathers, the second only for what passed
+the first. At 16 bits a key about 1 new key in 1,000 is taken for a known one; a known key is never taken for new.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BITS_PER_KEY = 16
+
+_SIX_BITS = np.uint64(63)
+_ONE = np.uint64(1)
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+_HALF = np.uint64(32)
+
+
+class Probes:
+    """Keys prepared for testing against filters of any size. ``keys``: uint64, evenly spread (a hash)."""
+
+    def __init__(self, keys: np.ndarray) -> None:
+        second = keys * _MIX
+        second ^= second >> _HALF
+        self.first, self.first_bits = keys, _four_bits(keys >> np.uint64(40))
+        self.second, self.second_bits = second, _four_bits(second >> np.uint64(40))
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+
+def _four_bits(source: np.ndarray) -> np.ndarray:
+    bits = _ONE << (source & _SIX_BITS)
+    for shift in (6, 12, 18):
+        bits |= _ONE << ((source >> np.uint64(shift)) & _SIX_BITS)
+    return bits
+
+
+class Bloom:
+    """One filter: ``words`` is uint64, its length a power of two."""
+
+    def __init__(self, words: np.ndarray) -> None:
+        self.words = words
+        self._mask = np.uint64(len(words) - 1)
+
+    @classmethod
+    def sized(cls, keys: int) -> Self:
+        """An empty filter for up to ``keys`` keys; more make it less sharp, never wrong."""
+        wanted = max(64, keys * BITS_PER_KEY // 64)
+        return cls(np.zeros(1 << (wanted - 1).bit_length(), np.uint64))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """The filter that ``to_bytes`` wrote."""
+        return cls(np.frombuffer(data, "<u8").astype(np.uint64))
+
+    def to_bytes(self) -> bytes:
+        """Little-endian words."""
+        return self.words.astype("<u8", copy=False).tobytes()
+
+    def crowded(self, keys: int) -> bool:
+        """Whether ``keys`` keys are more than twice what the filter was made for."""
+        return keys * BITS_PER_KEY > 2 * 64 * len(self.words)
+
+    def add(self, probes: Probes) -> None:
+        """Remember the keys."""
+        np.bitwise_or.at(self.words, self._index(probes.first), probes.first_bits)
+        np.bitwise_or.at(self.words, self._index(probes.second), probes.second_bits)
+
+    def candidates(self, probes: Probes) -> np.ndarray:
+        """Positions (int64, ascending) of the keys that may have been added; the others surely were not."""
+        bits = probes.first_bits
+        passed = np.flatnonzero((self.words[self._index(probes.first)] & bits) == bits)
+        bits = probes.second_bits[passed]
+        kept: np.ndarray = passed[(self.words[self._index(probes.second[passed])] & bits) == bits]
+        return kept
+
+    def _index(self, hashes: np.ndarray) -> np.ndarray:
+        return (hashes & self._mask).astype(np.intp)
+
+
+class FilterStack:
+    """Finished filters, in memory up to ``memory`` bytes; the rest lie in an unnamed file, read when asked.
+
+    So what a run keeps in memory does not grow with the sent log or with the window.
+    """
+
+    def __init__(self, memory: int = 24 << 20) -> None:
+        self._free = memory
+        self._filters: dict[int, Bloom | tuple[int, int]] = {}
+        self._file = tempfile.TemporaryFile(prefix="etl-filters-", buffering=0)  # noqa: SIM115 - closed by close()
+        self._end = 0
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._filters
+
+    def add(self, number: int, bloom: Bloom) -> None:
+        """Keep ``bloom`` under ``number``; it must not change any more."""
+        size = bloom.words.nbytes
+        if size <= self._free:
+            self._free -= size
+            self._filters[number] = bloom
+            return
+        os.pwrite(self._file.fileno(), bloom.words.tobytes(), self._end)
+        self._filters[number] = (self._end, size)
+        self._end += size
+
+    def discard(self, number: int) -> None:
+        """Let the filter go, if it is there."""
+        bloom = self._filters.pop(number, None)
+        if isinstance(bloom, Bloom):
+            self._free += bloom.words.nbytes
+
+    def candidates(self, probes: Probes) -> Iterator[tuple[int, np.ndarray]]:
+        """``(number, positions)`` for each filter that knows some of the keys, perhaps."""
+        for number, kept in self._filters.items():
+            positions = self._read(kept).candidates(probes)
+            if len(positions):
+                yield number, positions
+
+    def _read(self, kept: Bloom | tuple[int, int]) -> Bloom:
+        if isinstance(kept, Bloom):
+            return kept
+        offset, size = kept
+        return Bloom(np.frombuffer(os.pread(self._file.fileno(), size, offset), np.uint64))
+
+    def close(self) -> None:
+        """Drop the filters and the file."""
+        self._filters.clear()
+        self._file.close()

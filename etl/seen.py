@@ -1,0 +1,135 @@
+"""Which pairs of a run repeat an id of the same run, in memory that does not grow with the window.
+
+The newest ids are kept in memory as sorted blocks; full layers go to an unnamed temporary file, sorted, each with
+a Bloom filter that answers nearly every new id without touching the file. What a filter lets through is compared
+with the 16 bytes of every key in that layer, so the answer is exact.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import pyarrow as pa
+
+from etl.bloom import Bloom, FilterStack, Probes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LAYER = 1 << 20
+_WIDTH = 16
+
+
+def key_words(keys: pd.Series | pa.Array | np.ndarray) -> np.ndarray:
+    """The 16-byte keys (``binary[16]``, or numpy ``V16``) as uint64 of shape (n, 2), little-endian."""
+    if isinstance(keys, np.ndarray) and keys.dtype.kind == "V":
+        return np.ascontiguousarray(keys).view("<u8").reshape(-1, 2)
+    array = pa.array(keys, pa.binary(_WIDTH))
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    words = np.frombuffer(array.buffers()[1] or b"", "<u8").reshape(-1, 2)
+    return words[array.offset : array.offset + len(array)]
+
+
+class SeenIds:
+    """The ids of one run so far. A context manager: closing drops the temporary file."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile(prefix="etl-seen-")  # noqa: SIM115 - closed by close()
+        self._stack = FilterStack()
+        self._layers = 0
+        self._lengths: list[tuple[int, int]] = []
+        self._start_layer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._file.close()
+        self._stack.close()
+
+    def first_seen(self, keys: pd.Series | np.ndarray) -> np.ndarray:
+        """Bool per key: False where an earlier key of this run, this batch included, is the same.
+
+        ``keys``: 16 bytes each (``etl.identity.transaction_keys``), no nulls.
+        """
+        words = key_words(keys)
+        first = np.zeros(len(words), bool)
+        first[_first_of_each(words)] = True
+        positions = np.flatnonzero(first)
+        first[positions[self._known(words[positions])]] = False
+        self._remember(words[first])
+        return first
+
+    def _known(self, words: np.ndarray) -> np.ndarray:
+        probes = Probes(words[:, 0])
+        known = np.zeros(len(words), bool)
+        for layer, positions in self._stack.candidates(probes):
+            known[positions] |= _among(words[positions], self._sealed(layer))
+        positions = self._bloom.candidates(probes)
+        for block in self._blocks:
+            known[positions] |= _among(words[positions], block)
+        return known
+
+    def _remember(self, words: np.ndarray) -> None:
+        if not len(words):
+            return
+        self._bloom.add(Probes(words[:, 0]))
+        self._blocks.append(_sorted(words))
+        self._held += len(words)
+        if self._held >= _LAYER:
+            self._seal()
+
+    def _seal(self) -> None:
+        merged = _sorted(np.concatenate(self._blocks, axis=1).T)
+        self._lengths.append((self._file.seek(0, 2), merged.shape[1]))
+        self._file.write(merged.tobytes())
+        self._file.flush()
+        self._stack.add(self._layers, self._bloom)
+        self._layers += 1
+        self._start_layer()
+
+    def _start_layer(self) -> None:
+        self._bloom = Bloom.sized(_LAYER)
+        self._blocks: list[np.ndarray] = []
+        self._held = 0
+
+    def _sealed(self, layer: int) -> np.ndarray:
+        offset, length = self._lengths[layer]
+        return np.memmap(self._file, "<u8", "r", offset, (2, length))
+
+
+def _first_of_each(words: np.ndarray) -> np.ndarray:
+    """Positions of the first occurrence of every distinct key."""
+    order = np.lexsort((words[:, 1], words[:, 0]))
+    ordered = words[order]
+    new = np.ones(len(words), bool)
+    new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    return order[new]
+
+
+def _sorted(words: np.ndarray) -> np.ndarray:
+    """In order, as shape (2, n): searching wants the first words side by side."""
+    return np.ascontiguousarray(words[np.lexsort((words[:, 1], words[:, 0]))].T)
+
+
+def _among(words: np.ndarray, block: np.ndarray) -> np.ndarray:
+    """Bool per key: whether it is in the sorted ``block``. Equal first words are walked through."""
+    found = np.zeros(len(words), bool)
+    first, second = block
+    at = np.searchsorted(first, words[:, 0])
+    left = np.flatnonzero(at < len(first))
+    while len(left):
+        same_first = first[at[left]] == words[left, 0]
+        same = same_first & (second[at[left]] == words[left, 1])
+        found[left[same]] = True
+        left = left[same_first & ~same]
+        at[left] += 1
+        left = left[at[left] < len(first)]
+    return found

@@ -1,0 +1,48 @@
+"""The version of a state database, and the steps that bring an older one up to date.
+
+A new database is made whole, at ``schema.VERSION``. A change to the schema adds one step to ``STEPS``, raises
+``schema.VERSION`` and adds a dump of the version before it to ``tests/state/dumps``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from etl.errors import ConfigError
+from etl.state import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+#: Version → what makes the next version of it, in the transaction of the caller.
+STEPS: Mapping[int, Callable[[sa.Connection], None]] = {}
+
+
+def version(connection: sa.Connection) -> int | None:
+    """The database's version; None when it holds no state yet.
+
+    Raises ``ConfigError`` when it was made by a newer release.
+    """
+    if not sa.inspect(connection).has_table("state_version"):
+        return None
+    found: int | None = connection.execute(sa.select(schema.state_version.c.version)).scalar()
+    if found is not None and found > schema.VERSION:
+        raise ConfigError(
+            f"state.url: the state database has version {found}, this release knows versions up to "
+            f"{schema.VERSION}. Install the release that wrote it, or a newer one; nothing was touched."
+        )
+    return found
+
+
+def migrate(connection: sa.Connection) -> None:
+    """Make the tables, or bring them up to ``schema.VERSION``; needs the writer lock."""
+    found = version(connection)
+    if found is None:
+        schema.metadata.create_all(connection)
+        connection.execute(schema.state_version.insert().values(version=schema.VERSION))
+        return
+    for step in range(found, schema.VERSION):
+        STEPS[step](connection)
+        connection.execute(schema.state_version.update().values(version=step + 1))

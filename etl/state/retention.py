@@ -1,0 +1,64 @@
+"""What is let go: whole old segments of the sent log, old marks, and the content of old dead letters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from etl.state.schema import dead_letters, marks, runs, sent_log, sent_segments
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from etl.state.database import Database
+
+_ROWS_AT_ONCE = 50_000
+#: Transactions a run spends on pruning; what is left is left to the next run.
+_STEPS = 40
+
+
+def prune(
+    database: Database, writer: sa.Connection, now: datetime, retention: timedelta, steps: int = _STEPS
+) -> int:
+    """Drop what was last sent before ``now - retention``; how many rows of the sent log. Bounded by ``steps``."""
+    before = now - retention
+    with database.writing(writer) as connection:
+        _prune_small(connection, before)
+    dropped = 0
+    for _ in range(steps):
+        with database.writing(writer) as connection:
+            rows = _prune_segment(connection, before)
+        if rows is None:
+            break
+        dropped += rows
+    return dropped
+
+
+def _prune_small(connection: sa.Connection, before: datetime) -> None:
+    connection.execute(marks.delete().where(marks.c.recorded < before))
+    columns = dead_letters.c
+    old = columns.last_seen < before
+    connection.execute(dead_letters.delete().where(old, columns.status != "open"))
+    # An open letter stays until somebody closes it, but what the event held does not; held pairs are still to be sent.
+    emptied = dead_letters.update().where(
+        old, columns.outcome != "in_future", columns.event.is_not(None) | columns.body.is_not(None)
+    )
+    connection.execute(emptied.values(event=None, body=None))
+
+
+def _prune_segment(connection: sa.Connection, before: datetime) -> int | None:
+    """Delete a part of the oldest segment that is past; None when there is none. The last part takes the segment."""
+    columns = sent_segments.c
+    running = sa.select(runs.c.epoch).where(runs.c.status == "running")
+    past = (columns.last_sent < before) & columns.owner.not_in(running)
+    segment = connection.execute(
+        sa.select(columns.segment).where(past).order_by(columns.segment).limit(1)
+    ).scalar()
+    if segment is None:
+        return None
+    part = sa.select(sent_log.c.number).where(sent_log.c.segment == segment).limit(_ROWS_AT_ONCE)
+    deleted = connection.execute(sent_log.delete().where(sent_log.c.number.in_(part))).rowcount
+    if deleted < _ROWS_AT_ONCE:
+        connection.execute(sent_segments.delete().where(columns.segment == segment))
+    return deleted

@@ -1,0 +1,187 @@
+"""The rows of the sent log on their way into the database and out of it: frames ↔ what drivers take."""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+
+from etl.state.schema import labels, sent_log, take_numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+COLUMNS = (
+    *("number", "segment", "key", "transaction_id", "digest", "subscription"),
+    *("customer_id", "event_type", "event_time", "run", "sent_at"),
+)
+
+# Neither database keeps every string that JSON can hold: PostgreSQL no U+0000, none of them half a surrogate pair.
+# Such a text is kept as this mark (which no sensible text begins with) and its ASCII JSON.
+_ESCAPED = "\ufdd0"
+
+
+def storable(text: str) -> str:
+    """``text`` as both databases can keep it; different texts stay different."""
+    if text.startswith(_ESCAPED) or "\0" in text or _has_surrogate(text):
+        return _ESCAPED + json.dumps(text)
+    return text
+
+
+def restored(text: str) -> str:
+    """What ``storable`` was given."""
+    return str(json.loads(text[1:])) if text.startswith(_ESCAPED) else text
+
+
+def _has_surrogate(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def texts(column: pd.Series) -> list[str | None]:
+    """The texts of a column as they are stored."""
+    if isinstance(column.dtype, pd.ArrowDtype):
+        array = pa.array(column)
+        values: list[str | None] = array.to_pylist()
+        if not _may_need_escape(array):
+            return values
+    else:
+        values = list(column)
+    return [storable(value) if isinstance(value, str) else None for value in values]
+
+
+def _may_need_escape(array: pa.Array | pa.ChunkedArray) -> bool:
+    odd = pc.or_(pc.match_substring(array, "\0"), pc.starts_with(array, _ESCAPED))
+    return bool(pc.any(odd).as_py())
+
+
+def binaries(column: pd.Series) -> list[bytes]:
+    """A ``binary[16]`` column as bytes."""
+    array = pa.array(column, pa.binary(16))
+    values: list[bytes] = array.to_pylist()
+    return values
+
+
+def signed_keys(words: np.ndarray) -> np.ndarray:
+    """The first word of each key as the database keeps it: int64."""
+    return np.ascontiguousarray(words[:, 0]).view("<i8")
+
+
+def unsigned_keys(keys: Sequence[int]) -> np.ndarray:
+    """Keys as the database has them, as filters take them: uint64."""
+    return np.array(keys, np.int64).view(np.uint64)
+
+
+def event_times(column: pd.Series) -> list[int | None]:
+    """Microseconds since 1970 of RFC 3339 texts; None for what Arrow cannot read as a time."""
+    array = pa.array(column, pa.string())
+    try:
+        stamps = array.cast(pa.timestamp("us", "UTC"))
+    except pa.ArrowInvalid:
+        return [_event_time(text) for text in array.to_pylist()]
+    values: list[int | None] = stamps.cast(pa.int64()).to_pylist()
+    return values
+
+
+def _event_time(text: str | None) -> int | None:
+    try:
+        value: int | None = pa.scalar(text, pa.string()).cast(pa.timestamp("us", "UTC")).value
+    except pa.ArrowInvalid:
+        return None
+    return value
+
+
+class Labels:
+    """Small numbers for texts that repeat. What a transaction adds is known only once it was committed."""
+
+    #: A mapping gone wrong can make every event type a new one; memory stays bounded all the same.
+    _MOST = 50_000
+
+    def __init__(self) -> None:
+        self._known: dict[str, int] = {}
+        self._added: dict[str, int] = {}
+
+    def of(self, connection: sa.Connection, column: pd.Series) -> list[int | None]:
+        """The label of every text of ``column``."""
+        encoded = pc.dictionary_encode(pa.array(column, pa.string()))
+        if isinstance(encoded, pa.ChunkedArray):
+            encoded = encoded.combine_chunks()
+        distinct = [storable(text) for text in encoded.dictionary.to_pylist()]
+        known = {**self._known, **self._added}
+        missing = [text for text in distinct if text not in known]
+        if missing:
+            known |= self._look_up_or_add(connection, missing)
+        numbers = [known[text] for text in distinct]
+        return [None if i is None else numbers[i] for i in encoded.indices.to_pylist()]
+
+    def _look_up_or_add(self, connection: sa.Connection, missing: list[str]) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for start in range(0, len(missing), 500):
+            rows = connection.execute(
+                sa.select(labels).where(labels.c.text.in_(missing[start : start + 500]))
+            )
+            found |= {row.text: row.label for row in rows}
+        new = [text for text in missing if text not in found]
+        if new:
+            first = take_numbers(connection, "label", len(new))
+            added = {text: first + i for i, text in enumerate(new)}
+            connection.execute(labels.insert(), [{"label": n, "text": t} for t, n in added.items()])
+            found |= added
+        self._added |= found
+        return found
+
+    def committed(self) -> None:
+        """What was added is there to stay."""
+        self._known |= self._added
+        self._added = {}
+        if len(self._known) > self._MOST:
+            self._known = {}
+
+    def rolled_back(self) -> None:
+        """What was added is not there."""
+        self._added = {}
+
+
+def insert_rows(connection: sa.Connection, rows: Iterable[Sequence[Any]]) -> None:
+    """Append rows (in the order of ``COLUMNS``) to the sent log the fastest way the database has."""
+    driver: Any = connection.connection.driver_connection
+    columns = ", ".join(COLUMNS)
+    if connection.dialect.name == "postgresql":
+        with driver.cursor() as cursor, cursor.copy(f"COPY {sent_log.name} ({columns}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+        return
+    marks = ", ".join("?" * len(COLUMNS))
+    driver.executemany(f"INSERT INTO {sent_log.name} ({columns}) VALUES ({marks})", rows)
+
+
+def members(column: sa.ColumnElement[int], numbers: np.ndarray, dialect: str) -> sa.ColumnElement[bool]:
+    """``column`` is one of ``numbers`` (int64, any count), in one parameter."""
+    values: list[int] = numbers.tolist()
+    if dialect == "postgresql":
+        array = sa.bindparam(None, values, type_=sa.ARRAY(sa.BigInteger))
+        return column == sa.any_(array)
+    listed = sa.func.json_each(json.dumps(values)).table_valued("value")
+    return column.in_(sa.select(listed.c.value))
+
+
+def series(values: Sequence[str]) -> pd.Series:
+    """A plain column of texts."""
+    return pd.Series(list(values), dtype=object)
+
+
+def keys_of(transaction_ids: Sequence[str]) -> np.ndarray:
+    """The words of the ids' keys (see ``etl.identity.transaction_keys``), shape (n, 2)."""
+    hashes = b"".join(
+        blake2b(i.encode(errors="surrogatepass"), digest_size=16).digest() for i in transaction_ids
+    )
+    return np.frombuffer(hashes, "<u8").reshape(-1, 2)

@@ -1,0 +1,154 @@
+"""The state database as the job and its commands use it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from etl.errors import EtlError, StateError, WindowBusyError
+from etl.state import ledger
+from etl.state.database import Database
+from etl.state.locks import HeldError, WindowLock, window_lock
+from etl.state.retention import prune
+from etl.state.runlog import Run, View
+from etl.state.schema import runs, take_numbers
+from etl.windows import Window, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import timedelta
+
+    from etl.ports import RunPlan, SubscriptionVersion
+
+
+def utc_now() -> datetime:
+    """The clock."""
+    return datetime.now(UTC)
+
+
+class StateStore:
+    """Implements ``ports.State``. Opens nothing before it is asked something."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        retention: timedelta,
+        keep_events: bool = True,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.database = Database(url)
+        self._retention = retention
+        self._keep_events = keep_events
+        self._now = now
+
+    @contextmanager
+    def begin(self, plan: RunPlan) -> Iterator[Run]:
+        """Lock the window and open a run; see ``ports.State``."""
+        self.database.prepare()
+        lock = window_lock(self.database, plan.pipeline, plan.window)
+        with ExitStack() as stack:
+            writer = stack.enter_context(self.database.writing_engine.connect())
+            stack.callback(lock.release)
+            run_id, epoch = self._open(writer, lock, plan)
+            reader = stack.enter_context(self.database.engine.connect())
+            run = Run(
+                self.database, reader, writer, plan,
+                run_id=run_id, epoch=epoch, now=self._now, keep_events=self._keep_events,
+            )  # fmt: skip
+            stack.callback(run.close)
+            try:
+                yield run
+            except BaseException as error:
+                run.leave(error)
+                raise
+            run.leave(StateError("the run was left before its window was complete"))
+            with suppress(EtlError):
+                # What pruning could not do now, the next run does.
+                prune(self.database, writer, self._now(), self._retention)
+
+    def _open(self, writer: sa.Connection, lock: WindowLock, plan: RunPlan) -> tuple[str, int]:
+        now = self._now()
+        run_id = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+        with self.database.writing(writer) as connection:
+            ledger.refuse_foreign_token(connection, plan.fingerprint, plan.account)
+            others = _overlapping(connection, plan)
+            try:
+                lock.take(connection, run_id, others)
+            except HeldError as held:
+                raise WindowBusyError(_busy(connection, plan, held.run_id)) from None
+            _abandon(connection, others, now)
+            epoch = take_numbers(connection, "run")
+            connection.execute(
+                runs.insert().values(
+                    epoch=epoch, run_id=run_id, pipeline=plan.pipeline, account=plan.account, kind=plan.kind,
+                    scope=plan.scope, since=plan.window.since, until=plan.window.until, started=now,
+                    status="running", host=socket.gethostname(), pid=os.getpid(),
+                )
+            )  # fmt: skip
+            for version in plan.subscriptions:
+                ledger.keep_version(connection, plan.pipeline, version, epoch)
+            for (name, version_hash), window in plan.touches.items():
+                ledger.add_touch(connection, plan.pipeline, name, version_hash, window)
+        return run_id, epoch
+
+    @contextmanager
+    def peek(self, plan: RunPlan) -> Iterator[View]:
+        """The view of a dry run; see ``ports.State``."""
+        with self.database.reading() as reader:
+            with reader.begin():
+                ledger.refuse_foreign_token(reader, plan.fingerprint, plan.account)
+            view = View(self.database, reader, plan)
+            try:
+                yield view
+            finally:
+                view.close()
+
+    def versions(self, pipeline: str) -> list[SubscriptionVersion]:
+        """Every version of every subscription of ``pipeline`` that a run has recorded."""
+        with self.database.reading() as connection:
+            return ledger.versions(connection, pipeline)
+
+    def intervals(self, pipeline: str) -> dict[str, list[Window]]:
+        """Subscription name → its complete intervals, merged."""
+        with self.database.reading() as connection:
+            return ledger.complete_intervals(connection, pipeline)
+
+    def touched(self, pipeline: str) -> dict[tuple[str, str], list[Window]]:
+        """(name, version) → the windows its runs have begun, merged."""
+        with self.database.reading() as connection:
+            return ledger.touched(connection, pipeline)
+
+
+def _overlapping(connection: sa.Connection, plan: RunPlan) -> list[str]:
+    """Run ids of the pipeline that are marked as running a window which shares a moment with the plan's."""
+    if plan.window.empty:
+        return []
+    columns = runs.c
+    query = sa.select(columns.run_id).where(
+        columns.pipeline == plan.pipeline, columns.status == "running", columns.since < columns.until,
+        columns.since < plan.window.until, columns.until > plan.window.since,
+    )  # fmt: skip
+    return list(connection.execute(query).scalars())
+
+
+def _abandon(connection: sa.Connection, run_ids: Sequence[str], now: datetime) -> None:
+    values = {"status": "abandoned", "ended": now, "error": "its process ended without closing the run"}
+    connection.execute(runs.update().where(runs.c.run_id.in_(run_ids)).values(values))
+
+
+def _busy(connection: sa.Connection, plan: RunPlan, run_id: str | None) -> str:
+    message = f"pipeline {plan.pipeline!r}: the window {plan.window} is being run by another process"
+    row = connection.execute(sa.select(runs).where(runs.c.run_id == run_id)).one_or_none()
+    if row is not None:
+        window = Window(row.since, row.until)
+        message += (
+            f": run {row.run_id} of {window}, on {row.host} (pid {row.pid}), since {rfc3339(row.started)}"
+        )
+    return f"{message}. Nothing was touched; run again when it has ended."
