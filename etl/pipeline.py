@@ -37,11 +37,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from etl.events import Path
-    from etl.ports import Delivery, Destination, EventBatch, Progress, RunLog, RunPlan, Source, State
+    from etl.ports import DeadLetter, Delivery, Destination, EventBatch, Progress, RunLog, RunPlan, Source, State
 
 #: Seconds that a run being stopped waits for what is in flight (issue: Ctrl-C ends within ten seconds).
 GRACE_SECONDS = 7.0
-_POLL_SECONDS = 0.02
+_POLL_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class _Line:
                 self._bill(examined)
                 if examined.batch.mark:
                     marks.add(examined.batch.mark)
-            self.delivery.drain()
+            self._drain()
         except BaseException:
             self._finish_in_flight()
             raise
@@ -163,13 +163,21 @@ class _Line:
             return
         self.recorder.expect(events, examined)
         for chunk in chunks(events):
-            while not self.recorder.has_room(len(chunk)):
+            self._look_up()
+            while not (self.delivery.ready(_POLL_SECONDS) and self.recorder.has_room(len(chunk))):
                 self._look_up()
                 time.sleep(_POLL_SECONDS)
-            self._look_up()
             self.delivery.submit(chunk)
 
-    def _letters(self, examined: Examined, pairs: pd.DataFrame, outcome: str) -> list[dead.DeadLetter]:
+    def _drain(self) -> None:
+        """Wait until every chunk is answered and its answer collected."""
+        while self.delivery.in_flight:
+            self._look_up()
+            self.delivery.drain(_POLL_SECONDS)
+            time.sleep(_POLL_SECONDS)
+        self.delivery.drain()
+
+    def _letters(self, examined: Examined, pairs: pd.DataFrame, outcome: str) -> list[DeadLetter]:
         match outcome:
             case "too_old":
                 days = self.job.max_age / timedelta(days=1)

@@ -48,7 +48,7 @@ def source_of(config: Config) -> Source:
             from etl.sources.warehouse import WarehouseSource
 
             return WarehouseSource(
-                _warehouse_url(config),
+                config.source_url(),
                 schemas=source.schemas,
                 tables=source.tables,
                 query=source.query,
@@ -64,11 +64,12 @@ def destination_of(config: Config, *, token_needed: bool = True) -> Destination:
     destination = config.destination
     return Metronome(
         destination.base_url,
-        config.require_token() if token_needed else "",
+        config.require_token if token_needed else lambda: "",
+        account=destination.account,
         events_per_second=destination.events_per_second,
         max_age=destination.max_age,
         retry_for=destination.retry_for,
-        timeout=destination.timeout,
+        timeout=destination.timeout.total_seconds(),
         connections=destination.connections,
         gzip=destination.gzip,
     )
@@ -140,7 +141,7 @@ def refuse_problems(config: Config) -> None:
 
 
 def _chosen(config: Config, names: Sequence[str] | None) -> list[Subscription]:
-    subscriptions = list(config.active_subscriptions)
+    subscriptions = list(config.subscriptions)
     if names is None:
         return subscriptions
     known = {s.name for s in subscriptions}
@@ -218,11 +219,6 @@ def _scope(config: Config, chosen: Sequence[Subscription], starts: Mapping[str, 
     parts = [(s.name, s.version, s.since, s.until, starts.get(s.name)) for s in chosen]
     content = [config.destination.account, config.limits.model_dump(mode="json"), sorted(map(str, parts))]
     return hashlib.sha256(orjson.dumps(content)).hexdigest()
-
-
-def _warehouse_url(config: Config) -> str:
-    url = config.source.url
-    return url.get_secret_value() if url is not None else ""
 
 
 def environment() -> Mapping[str, str]:

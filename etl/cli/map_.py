@@ -31,7 +31,7 @@ def command(config_path: str, input_path: str | None) -> int:
     config = load(config_path)
     batches = source_tables(source_of(config)) if input_path is None else tables(input_path)
     rejected = False
-    for line, was_rejected in _outcomes(batches, list(config.active_subscriptions)):
+    for line, was_rejected in _outcomes(batches, list(config.subscriptions)):
         sys.stdout.write(line)
         rejected |= was_rejected
     sys.stdout.flush()
