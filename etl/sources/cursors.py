@@ -34,11 +34,16 @@ def find_cursor(cursor: str | None, names: Sequence[str], layout: Layout, where:
     asked = cursor or DEFAULT_CURSOR[layout]
     found = find_column(asked, names)
     if found is None:
-        raise ConfigError(
-            f"{where} has no column {asked!r} to cut windows on; it has {', '.join(_nearest(asked, names))}. "
-            f"Set source.cursor to the column that says when Segment received the event."
-        )
+        raise no_cursor(asked, names, where)
     return found
+
+
+def no_cursor(asked: str, names: Sequence[str], where: str) -> ConfigError:
+    """What to raise where nothing is called ``asked``: names what there is, the likeliest first."""
+    return ConfigError(
+        f"{where} has no column {asked!r} to cut windows on; it has {', '.join(_nearest(asked, names))}. "
+        f"Set source.cursor to the column that says when Segment received the event."
+    )
 
 
 def _nearest(asked: str, names: Sequence[str]) -> list[str]:

@@ -26,8 +26,6 @@ _SCHEMES = {
     "file": "file",
 }
 
-#: Folders of a Segment data lake that hold no events (FACTS §3.1).
-_NOT_DATA = frozenset({"segment-stage", "logs"})
 _UNFINISHED = (".tmp", ".temp", ".temporary", ".inprogress", ".partial", ".crc", "~")
 
 #: ``?region=…&endpoint_override=…`` at the end of an object store's URL; any other ``?`` belongs to a glob.
@@ -65,16 +63,16 @@ class File:
         return {key.lower(): unquote(value) for key, value in pairs}
 
 
-def list_files(location: str, base: Path, endings: Collection[str]) -> list[File]:
+def list_files(location: str, base: Path, endings: Collection[str], skip: Collection[str] = ()) -> list[File]:
     """The files ``location`` means, sorted by path.
 
-    In folders: those whose name has one of ``endings`` or no ending at all, without hidden, ``_``-prefixed,
-    temporary and staging ones. A relative path starts at ``base``.
+    In folders: those whose name has one of ``endings`` or no ending at all, without hidden, ``_``-prefixed and
+    temporary ones, and without folders of a name in ``skip``. A relative path starts at ``base``.
     Raises ``SourceError`` if there is no such file, ``ConfigError`` for an unknown scheme.
     """
     filesystem, path, prefix = _open(location, base)
     try:
-        found = list(_matching(filesystem, path, endings))
+        found = list(_matching(filesystem, path, endings, skip))
     except OSError as error:
         raise SourceError(f"cannot list source.path {location}: {error}") from error
     if not found:
@@ -110,7 +108,9 @@ def _open(location: str, base: Path) -> tuple[fs.FileSystem, str, str]:
     return filesystem, f"{bucket.rstrip('/')}/{key}".rstrip("/"), f"{scheme}://"
 
 
-def _matching(filesystem: fs.FileSystem, path: str, endings: Collection[str]) -> Iterator[fs.FileInfo]:
+def _matching(
+    filesystem: fs.FileSystem, path: str, endings: Collection[str], skip: Collection[str]
+) -> Iterator[fs.FileInfo]:
     """The files at ``path``; taken literally if something is there, else as a glob."""
     info = filesystem.get_file_info(path)
     if info.type == fs.FileType.File:
@@ -120,7 +120,7 @@ def _matching(filesystem: fs.FileSystem, path: str, endings: Collection[str]) ->
     matches = _glob(path, root)
     for found in filesystem.get_file_info(fs.FileSelector(root, allow_not_found=True, recursive=True)):
         below = found.path.removeprefix(root).lstrip("/")
-        hit = None if found.type != fs.FileType.File or _skipped(below) else matches.fullmatch(below)
+        hit = None if found.type != fs.FileType.File or _skipped(below, skip) else matches.fullmatch(below)
         if hit and (hit["folder"] is None or _ends_with(below, endings)):
             yield found
 
@@ -152,9 +152,9 @@ def _wildcard(found: re.Match[str]) -> str:
     return token.replace("[!", "[^") if len(token) > 1 else re.escape(token)
 
 
-def _skipped(below: str) -> bool:
+def _skipped(below: str, folders: Collection[str]) -> bool:
     parts = below.split("/")
-    if any(part.startswith(("_", ".")) for part in parts) or not _NOT_DATA.isdisjoint(parts[:-1]):
+    if any(part.startswith(("_", ".")) for part in parts) or not set(folders).isdisjoint(parts[:-1]):
         return True
     return parts[-1].lower().endswith(_UNFINISHED)
 

@@ -99,9 +99,14 @@ def partition_outside(partitions: Mapping[str, str], window: Window) -> bool:
         if since is None:
             return False
         until = since + timedelta(hours=1 if {"hr", "hour"} & set(partitions) else 24)
-        return until + _PARTITION_MARGIN <= window.since or since - _PARTITION_MARGIN >= window.until
+        return surely_outside(since, until, window)
     except (ValueError, OverflowError):
         return False  # a folder of that name with something else in it
+
+
+def surely_outside(since: datetime, until: datetime, window: Window) -> bool:
+    """Whether ``[since, until)``, as the name of a folder tells it, lies outside, whatever zone was meant."""
+    return until + _PARTITION_MARGIN <= window.since or since - _PARTITION_MARGIN >= window.until
 
 
 def _partition_start(partitions: Mapping[str, str]) -> datetime | None:

@@ -17,7 +17,7 @@ from etl.events import RESERVED, detect_layout, flat_column, needed_columns
 from etl.sources.cursors import check_cursor_type, find_cursor
 from etl.sources.files import list_files
 from etl.sources.footers import CLOCK_KEYS, partition_outside, row_groups, runs
-from etl.sources.rows import Part, batches_of, with_constants
+from etl.sources.rows import Part, batches_of, positions, with_constants
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from etl.windows import Window
 
 ENDINGS = (".parquet", ".parq", ".pq")
+
+#: Folders of a Segment data lake that hold no events (FACTS §3.1).
+_NOT_DATA = frozenset({"segment-stage", "logs"})
 
 #: How many decoded bytes a batch may hold, about: fewer rows are read at once where rows are huge.
 _BATCH_BYTES = 64 * 2**20
@@ -72,7 +75,7 @@ class ParquetSource:
         none, if a file cannot be read, or if ``path`` matches nothing at all.
         """
         begun = False
-        for file in list_files(self._path, self._base, ENDINGS):
+        for file in list_files(self._path, self._base, ENDINGS, skip=_NOT_DATA):
             if file.mark in done or self._outside(file, window):
                 continue
             try:
@@ -86,7 +89,7 @@ class ParquetSource:
 
     def check(self) -> None:
         """Opens the first and the last file and looks for the cursor column."""
-        files = list_files(self._path, self._base, ENDINGS)
+        files = list_files(self._path, self._base, ENDINGS, skip=_NOT_DATA)
         for file in {files[0], files[-1]}:
             with _open(file) as parquet:
                 self._shape(file, parquet)
@@ -105,7 +108,7 @@ class ParquetSource:
             groups = row_groups(parquet.metadata, cursor)
             mark = file.mark if all(group.may_touch(window) for group in groups) else None
             parts = (
-                Part(with_constants(table, constants), first)
+                Part(with_constants(table, constants), positions(first, len(table)))
                 for run in runs(groups, window, self._batch_rows)
                 for table, first in _read(file, parquet, run, self._batch_rows, columns)
             )

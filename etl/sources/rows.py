@@ -23,11 +23,21 @@ JSON = pa.json_(pa.string())
 
 @dataclass(frozen=True)
 class Part:
-    """Rows read together; ``first``: the position of the first of them in their origin, from 0."""
+    """Rows read together.
+
+    ``rows``: int64, their positions in the origin, from 0. ``cursor``: the column of cursors, where it is not one
+    of the table's own.
+    """
 
     table: pa.Table
-    first: int
+    rows: pa.Array
     unreadable: Sequence[Unreadable] = ()
+    cursor: pa.Array | None = None
+
+
+def positions(first: int, count: int) -> pa.Array:
+    """``count`` positions in a row, from ``first``."""
+    return pa.array(range(first, first + count), pa.int64())
 
 
 def batches_of(
@@ -55,28 +65,28 @@ def _batch(
 ) -> tuple[EventBatch | None, bool]:
     """The batch of a part, None if nothing of it is in the window; and whether nothing lay outside of it."""
     table = typed(part.table, layout)
-    column = table.column(cursor).combine_chunks()
+    column = table.column(cursor).combine_chunks() if part.cursor is None else part.cursor
     when = instants(column)
     kept = pc.fill_null(inside(when, window), fill_value=False)
-    unreadable = (*part.unreadable, *_without_cursor(when, column, part.first, cursor, origin))
-    rows = pa.array(range(part.first, part.first + len(table)), pa.int64())
+    unreadable = (*part.unreadable, *_without_cursor(when, column, part.rows, cursor, origin))
     whole = pc.sum(kept).as_py() or 0
     outside = len(table) - whole - when.null_count
     if not whole and not unreadable:
         return None, not outside
+    rows = part.rows
     if whole < len(table):
         table, when, rows = table.filter(kept), when.filter(kept), rows.filter(kept)
     return EventBatch(table, layout, when, rows, origin, unreadable), not outside
 
 
 def _without_cursor(
-    when: pa.Array, column: pa.Array, first: int, cursor: str, origin: str
+    when: pa.Array, column: pa.Array, rows: pa.Array, cursor: str, origin: str
 ) -> Iterator[Unreadable]:
     if not when.null_count:
         return
     for index in pc.indices_nonzero(pc.is_null(when)).to_pylist():
         state = "tells no instant" if column[index].is_valid else "is null"
-        yield Unreadable(origin, first + index + 1, f"the cursor {cursor} {state}")
+        yield Unreadable(origin, rows[index].as_py() + 1, f"the cursor {cursor} {state}")
 
 
 def typed(table: pa.Table, layout: Layout) -> pa.Table:

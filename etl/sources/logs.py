@@ -1,0 +1,137 @@
+"""Track events in raw logs: JSON lines as Segment's S3 destination writes them, gzipped or plain.
+
+The most faithful storage there is: names, nesting, ``integrations`` and every digit are the event's own
+(FACTS §3.2). Nothing but the top level of a line is taken apart here, and no number is read.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import zlib
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path, PurePosixPath
+from typing import IO, TYPE_CHECKING, cast
+
+from etl.errors import SourceError
+from etl.events import DEFAULT_CURSOR
+from etl.sources.cursors import no_cursor
+from etl.sources.files import list_files
+from etl.sources.footers import surely_outside
+from etl.sources.lines import LineReader, keys_of, lines
+from etl.sources.rows import batches_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from etl import events
+    from etl.ports import EventBatch
+    from etl.sources.files import File
+    from etl.sources.rows import Part
+    from etl.windows import Window
+
+ENDINGS = (".gz", ".json", ".jsonl", ".ndjson", ".log")
+
+#: How many bytes of lines a batch may hold, about.
+_BATCH_BYTES = 32 * 2**20
+
+#: How many bytes are asked of an object store at once.
+_READ_BYTES = 4 * 2**20
+
+#: The folder of one day's logs: the day it was received, in milliseconds since 1970 (FACTS §3.2).
+_DAY_FOLDER = re.compile(r"\d{13}")
+
+
+class LogsSource:
+    """JSON lines at ``path``: a file, folder, glob or ``s3://``, ``gs://``, ``az://`` URL (``Source``).
+
+    ``cursor``: the top-level key windows are cut on, by default ``receivedAt``. A relative ``path`` starts at
+    ``base``. A line that is no JSON object is reported as unreadable, and the reading goes on.
+    """
+
+    def __init__(
+        self, path: str, *, cursor: str | None = None, batch_rows: int = 50_000, base: Path = Path()
+    ) -> None:
+        self._path, self._base = path, base
+        self._cursor = cursor or DEFAULT_CURSOR["segment"]
+        self._batch_rows = batch_rows
+
+    def batches(
+        self,
+        window: Window,
+        paths: Collection[events.Path] | None = None,
+        done: Collection[str] = frozenset(),
+    ) -> Iterator[EventBatch]:
+        """See ``Source.batches``: file by file in order of their names; a mark tells a file's size and time.
+
+        Each top-level key asked for is a column: strings, or ``pa.json_()`` if it is an object's or some line has
+        anything but a string there. When the whole event is asked for, it is the one column ``$``.
+        Raises ``ConfigError`` if the first lines read lack the cursor, ``SourceError`` if a file cannot be read
+        or ``path`` matches nothing at all.
+        """
+        files = [file for file in self._files() if not (file.mark in done or self._outside(file, window))]
+        if files:
+            self._look_for_cursor(files[0])
+        reader = LineReader(_keys(paths), self._cursor)
+        for file in files:
+            parts = self._parts(file, reader)
+            yield from batches_of(parts, "segment", self._cursor, window, origin=file.name, mark=file.mark)
+
+    def check(self) -> None:
+        """Reads the first lines of the first file and looks for the cursor."""
+        self._look_for_cursor(self._files()[0])
+
+    def newest(self) -> datetime | None:
+        """None: to know it, every file would have to be read."""
+        return None
+
+    def _files(self) -> list[File]:
+        return list_files(self._path, self._base, ENDINGS)
+
+    def _parts(self, file: File, reader: LineReader) -> Iterator[Part]:
+        with _opened(file) as stream:
+            for batch in lines(stream, self._batch_rows, _BATCH_BYTES):
+                yield reader.read(batch, file.name)
+
+    def _look_for_cursor(self, file: File) -> None:
+        with _opened(file) as stream:
+            keys = keys_of(next(lines(stream, 1000, 2**20), []))
+        if keys and self._cursor not in keys:
+            raise no_cursor(self._cursor, keys, file.name)
+
+    def _outside(self, file: File, window: Window) -> bool:
+        """Whether the file's folder says that all its lines were received outside ``window``."""
+        folder = PurePosixPath(file.path).parent.name
+        if self._cursor != DEFAULT_CURSOR["segment"] or not _DAY_FOLDER.fullmatch(folder):
+            return False
+        since = datetime.fromtimestamp(int(folder) / 1000, UTC)
+        return surely_outside(since, since + timedelta(days=1), window)
+
+
+def _keys(paths: Collection[events.Path] | None) -> list[str] | None:
+    if paths is None or () in paths:
+        return None
+    return list(dict.fromkeys(["messageId", "event", "integrations", *sorted({path[0] for path in paths})]))
+
+
+@contextmanager
+def _opened(file: File) -> Iterator[IO[bytes]]:
+    """The bytes of a file, decompressed if it is gzipped, whatever its name says."""
+    try:
+        with file.filesystem.open_input_stream(file.path, compression=None) as stored:
+            buffered = io.BufferedReader(cast("io.RawIOBase", stored), _READ_BYTES)
+            gzipped = buffered.peek(2).startswith(b"\x1f\x8b")
+            yield cast("IO[bytes]", gzip.GzipFile(fileobj=buffered) if gzipped else buffered)
+    except EOFError as error:
+        raise _unreadable(file, "the compressed data end too early") from error
+    except (OSError, zlib.error) as error:
+        raise _unreadable(file, str(error)) from error
+
+
+def _unreadable(file: File, reason: str) -> SourceError:
+    return SourceError(
+        f"{file.name} cannot be read: {reason.rstrip('.')}. Replace the file or take it out of source.path, then "
+        f"run again; nothing of the window is marked complete."
+    )
