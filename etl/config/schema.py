@@ -33,7 +33,7 @@ def _with_references(node: Any) -> Any:
 
 def _leaf(node: dict[str, Any]) -> dict[str, Any]:
     """``node`` or a reference; what editors show of it stays outside."""
-    shown = {key: node[key] for key in ("title", "description", "default") if key in node}
+    shown: dict[str, Any] = {key: node[key] for key in ("title", "description", "default") if key in node}
     return {**shown, "anyOf": [{key: value for key, value in node.items() if key not in shown}, _REFERENCE]}
 
 

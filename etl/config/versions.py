@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from etl.config.document import Document
     from etl.config.models import SubscriptionSection
+    from etl.subscription import Subscription
 
 #: Segment's limit for one destination (DESIGN §2).
 MAX_SUBSCRIPTIONS = 50
@@ -28,7 +29,7 @@ def check_versions(sections: Mapping[int, SubscriptionSection], document: Docume
     if len(names) > MAX_SUBSCRIPTIONS:
         document.problem(("subscriptions",), f"should be at most {MAX_SUBSCRIPTIONS}, but are {len(names)}")
     for (first, one), (second, other) in combinations(sections.items(), 2):
-        if one.name == other.name and _span(one).overlaps(_span(other)):
+        if one.name == other.name and span(one).overlaps(span(other)):
             document.problem(("subscriptions", second, "name"), _shared(first, other.name))
 
 
@@ -39,7 +40,7 @@ def _shared(first: int, name: str) -> str:
     )
 
 
-def _span(section: SubscriptionSection) -> Window:
+def span(section: SubscriptionSection | Subscription) -> Window:
     """From its ``from`` to its ``until``, open ends as far as times go."""
     return Window(
         section.since or datetime.min.replace(tzinfo=UTC), section.until or datetime.max.replace(tzinfo=UTC)
