@@ -27,7 +27,7 @@ _ZONES: Final = {
     "est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7,
 }  # fmt: skip
 #: Ten to the power of the index.
-_POWERS: Final = tuple(10**length for length in range(10))
+_POWERS: Final[tuple[int, ...]] = tuple(10**length for length in range(10))
 _HALVES: Final = {"am": 0, "pm": 12}
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from etl.transform.fql_disjoint import provably_disjoint
 from etl.transform.fql_lexer import FqlError, Token
 from etl.transform.fql_match import Columns, Matcher
 from etl.transform.fql_parser import Condition, Group, Node, Throwing, parse
@@ -28,6 +29,7 @@ __all__ = [
     "Token",
     "Trigger",
     "compile_trigger",
+    "provably_disjoint",
 ]
 
 
@@ -48,6 +50,11 @@ class Trigger:
     def paths(self) -> frozenset[Path]:
         """The paths of the track event that matching looks at."""
         return frozenset(condition.path for condition in conditions(self.root) if condition.path is not None)
+
+    @property
+    def size(self) -> int:
+        """How many conditions it has."""
+        return sum(1 for _ in conditions(self.root))
 
     def matches(self, events: Columns) -> tuple[npt.NDArray[np.bool_], dict[int, str]]:
         """Which rows match; and for the rows where Segment throws instead (never in the mask), its message."""

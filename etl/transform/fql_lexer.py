@@ -5,8 +5,7 @@ Source: SEGMENT_SEMANTICS §7 (``@segment/fql-ts`` 1.10.1), checked against the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from etl.transform.javascript import joined, units
 
@@ -47,8 +46,7 @@ class FqlError(ValueError):
         super().__init__(f"the trigger is invalid{where}: {problem}")
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """``value``: as Segment holds it (strings keep their quotes); ``at``: its first character, from 1."""
 
     kind: TokenKind

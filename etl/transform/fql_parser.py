@@ -115,10 +115,13 @@ def _with_paths(tokens: Sequence[Token]) -> tuple[Token, ...]:
     index = 0
     while index < len(tokens):
         end = _run_end(tokens, index)
-        value = "".join(token.value for token in tokens[index:end])
-        found.append(Token(tokens[index].kind, joined(value), tokens[index].at))
+        found.append(tokens[index] if end == index + 1 else _path(tokens[index:end]))
         index = end
     return tuple(found)
+
+
+def _path(run: Sequence[Token]) -> Token:
+    return Token("ident", joined("".join(token.value for token in run)), run[0].at)
 
 
 def _run_end(tokens: Sequence[Token], index: int) -> int:
