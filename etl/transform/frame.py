@@ -1,0 +1,112 @@
+"""``map_events``: Segment's mapping rules applied to events at hand, for notebooks and ``etl map``. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from etl.events import detect_layout
+from etl.subscription import Subscription
+from etl.transform.compiled import Compiled, compile_subscription
+from etl.transform.jsontext import canonical_column
+from etl.transform.tracks import Events, Roots
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_COLUMNS = ("row", "subscription", "outcome", "body", "stage", "reason")
+
+
+def map_events(
+    events: Sequence[Mapping[str, Any]] | pd.DataFrame | pa.Table,
+    subscriptions: Subscription | Sequence[Subscription],
+) -> pd.DataFrame:
+    """What becomes of each event under each subscription: Segment's mapping rules, and nothing else.
+
+    Args:
+        events: dicts as ``json.loads`` makes them, or a table in either layout (``etl.events``), nested or flat.
+        subscriptions: one or more; a wrong trigger or mapping rejects events, it does not raise.
+
+    Returns:
+        A row per (event, subscription), by event, then in the order of ``subscriptions``, with the columns
+        ``row`` (int64, position of the event), ``subscription``, ``outcome`` (``mapped``, ``filtered`` or
+        ``rejected``), ``body`` (the usage event's JSON text exactly as it would be sent; null unless mapped),
+        ``stage`` (``subscription``, ``mapping``, ``schema``, ``execute`` or ``serialize``) and ``reason`` (null
+        unless rejected); all but ``row`` are Arrow strings.
+    """
+    asked = [subscriptions] if isinstance(subscriptions, Subscription) else list(subscriptions)
+    roots = as_events(events)
+    frames = [_outcomes(compile_subscription(subscription), roots) for subscription in asked]
+    if not frames:
+        return _frame({name: [] for name in _COLUMNS})
+    together = pd.concat(frames, ignore_index=True)
+    return together.sort_values("row", kind="stable", ignore_index=True) if len(frames) > 1 else together
+
+
+def as_events(events: Sequence[Mapping[str, Any]] | pd.DataFrame | pa.Table) -> Roots:
+    """Events from what notebooks hold; the layout of a table is told by its columns."""
+    if isinstance(events, pd.DataFrame):
+        events = _table(events)
+    if isinstance(events, pa.Table):
+        return Events(events, detect_layout(events.schema))
+    return Events.of(list(events))
+
+
+def event_json(events: Roots, rows: Sequence[int]) -> list[str]:
+    """The events at ``rows`` as canonical JSON text, as far as they were read; for dead letters."""
+    whole = events.take(np.asarray(rows, np.int64)).whole()
+    return [text or "{}" for text in canonical_column(whole.tolist()).to_pylist()]
+
+
+def _table(frame: pd.DataFrame) -> pa.Table:
+    """A pandas frame as a table, column by column: what Arrow cannot type becomes JSON text."""
+    arrays = [_array(frame[name]) for name in frame.columns]
+    return pa.Table.from_arrays(arrays, names=[str(name) for name in frame.columns])
+
+
+def _array(column: pd.Series) -> pa.Array:
+    if column.dtype != object:
+        return pa.Array.from_pandas(column)
+    return _json_text(column)
+
+
+def _json_text(column: pd.Series) -> pa.Array:
+    cells = [None if _is_missing(cell) else cell for cell in column]
+    if all(cell is None or isinstance(cell, str) for cell in cells):
+        return pa.array(cells, pa.string())
+    return pa.array(cells)
+
+
+def _is_missing(cell: Any) -> bool:
+    return cell is None or cell is pd.NA or (isinstance(cell, float) and cell != cell)  # noqa: PLR0124 - NaN
+
+
+def _outcomes(compiled: Compiled, events: Roots) -> pd.DataFrame:
+    mask, failed = compiled.match(events)
+    positions = np.flatnonzero(mask)
+    mapped = compiled.map(events.take(positions) if len(positions) < len(events) else events)
+    found = {name: np.full(len(events), None, dtype=object) for name in _COLUMNS[2:]}
+    found["outcome"][:] = "filtered"
+    _fill(found, positions[mapped.accepted["row"].to_numpy(np.int64)], mapped.accepted, "mapped", ("body",))
+    said = ("stage", "reason")
+    _fill(found, positions[mapped.rejected["row"].to_numpy(np.int64)], mapped.rejected, "rejected", said)
+    _fill(found, failed["row"].to_numpy(np.int64), failed, "rejected", said)
+    return _frame({"row": range(len(events)), "subscription": [compiled.subscription.name] * len(events), **found})
+
+
+def _fill(
+    found: dict[str, np.ndarray], rows: np.ndarray, frame: pd.DataFrame, outcome: str, names: tuple[str, ...]
+) -> None:
+    found["outcome"][rows] = outcome
+    for name in names:
+        found[name][rows] = frame[name].to_numpy(dtype=object)
+
+
+def _frame(data: dict[str, Any]) -> pd.DataFrame:
+    made = {"row": pd.array(np.array(data["row"], np.int64), dtype=pd.ArrowDtype(pa.int64()))}
+    for name in _COLUMNS[1:]:
+        made[name] = pd.array(list(data[name]), dtype=pd.ArrowDtype(pa.string()))
+    return pd.DataFrame(made)

@@ -1,0 +1,190 @@
+"""JSON text in and out: parsed as ``JSON.parse`` does but with every digit kept, written in one canonical form. Pure.
+
+Canonical: compact, keys sorted, numbers as JavaScript writes them, integers and decimals beyond a double digit for
+digit, non-ASCII raw, control characters and lone surrogates escaped. ``stringify`` is Segment's own form instead:
+JavaScript's key order, and every number a double.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from etl.transform.javascript import double, has_surrogate, joined, number_text
+from etl.transform.values import UNDEFINED, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+#: Integers too long for Python's own guard against quadratic parsing; as doubles they are infinite anyway.
+_MAX_DIGITS = 4000
+_NESTING = "JSON text nested too deeply"
+
+# Text that orjson would not parse exactly: a number of 16 digits or more (at least 17 characters with its point).
+# A match inside a string only costs time.
+_LONG_NUMBER = re.compile(r"[0-9][0-9.]{16,}")
+# Output of orjson that JavaScript would write differently: 1.0, 1e16, -0.0.
+_FOREIGN_NUMBER = r"[:,\[]-?[0-9][0-9.]*(?:\.0|[eE][-+]?[0-9]+)[,\]}]|^-?[0-9][0-9.]*(?:\.0|[eE][-+]?[0-9]+)$"
+_ARRAY_INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
+_LAST_INDEX = 2**32 - 2
+
+
+# ------------------------------------------------------------------------------------------------- parse
+
+
+def parse(source: str) -> Value:
+    """The value of JSON text; the last of duplicate keys wins; 1e400 is infinite. Raises ``ValueError``."""
+    if _LONG_NUMBER.search(source):
+        return _parse_exactly(source)
+    try:
+        return orjson.loads(source)
+    except ValueError:
+        return _parse_exactly(source)
+
+
+def parse_column(texts: pa.Array) -> list[Value]:
+    """Each text parsed; null → UNDEFINED. Text that is no JSON stays the string it is."""
+    return [UNDEFINED if source is None else _parse_or_keep(source) for source in texts.to_pylist()]
+
+
+def _parse_or_keep(source: str) -> Value:
+    try:
+        return parse(source)
+    except ValueError:
+        return source
+
+
+def _parse_exactly(source: str) -> Value:
+    try:
+        return json.loads(source, parse_int=_integer, parse_float=_fraction, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError(_NESTING) from None
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) < _MAX_DIGITS else math.copysign(math.inf, -1 if digits[0] == "-" else 1)
+
+
+def _fraction(literal: str) -> float | Decimal:
+    """A float if it stands for exactly the literal, else the literal as a Decimal; too large → infinite."""
+    number = float(literal)
+    if math.isinf(number) or (exact := Decimal(literal)) == Decimal(repr(number)) or number == 0:
+        return number
+    return exact
+
+
+def _no_constant(name: str) -> Value:
+    raise ValueError(f"{name} is not JSON")
+
+
+# ------------------------------------------------------------------------------------------------- write
+
+
+def canonical(value: Value) -> str:
+    """One value in canonical form; UNDEFINED keys vanish, UNDEFINED items become null."""
+    return _write(value, sorted, exact_number)
+
+
+def stringify(value: Value) -> str | None:
+    """``JSON.stringify``: None for UNDEFINED; keys that look like array indices first, in ascending order."""
+    if value is UNDEFINED:
+        return None
+    return _write(value, _javascript_order, _double_text)
+
+
+def canonical_column(values: Sequence[Value]) -> pa.Array:
+    """Each value in canonical form as a string array; UNDEFINED → null."""
+    quick = [_quick(value) for value in values]
+    written = pa.array(quick, pa.binary()).cast(pa.string())
+    foreign = pc.fill_null(pc.match_substring_regex(written, _FOREIGN_NUMBER), fill_value=False)
+    slow = [i for i, value in enumerate(quick) if value is None and values[i] is not UNDEFINED]
+    if not slow and not pc.any(foreign).as_py():
+        return written
+    rewrite = {*slow, *pc.indices_nonzero(foreign).to_pylist()}
+    return pa.array(
+        [canonical(values[i]) if i in rewrite else text for i, text in enumerate(written.to_pylist())], pa.string()
+    )
+
+
+def quote(source: str) -> str:
+    """A JSON string as ``JSON.stringify`` writes it: lone surrogates escaped."""
+    try:
+        return orjson.dumps(source).decode()
+    except TypeError:
+        return "".join(map(_quoted_part, re.split("([\ud800-\udfff])", joined(source)))).join('""')
+
+
+def exact_number(number: float | Decimal) -> str:
+    """A property's number, digit for digit: integers plain, doubles as JavaScript, longer fractions in full.
+
+    Infinite or NaN → ``null``, as ``JSON.stringify`` has it.
+    """
+    value = double(number)
+    if not math.isfinite(value):
+        return "null"
+    if isinstance(number, int):
+        return str(number)
+    if isinstance(number, Decimal):
+        return _decimal_text(number, value)
+    return number_text(value)
+
+
+def _decimal_text(number: Decimal, value: float) -> str:
+    if number == number.to_integral_value():
+        return str(int(number))
+    if Decimal(repr(value)) == number:
+        return number_text(value)
+    digits = number.normalize()
+    return format(digits, "f") if digits.adjusted() >= -7 else _scientific(digits)
+
+
+def _scientific(number: Decimal) -> str:
+    return re.sub(r"E", "e", format(number, "E"))
+
+
+def _double_text(number: float | Decimal) -> str:
+    return number_text(number) if math.isfinite(double(number)) else "null"
+
+
+def _quick(value: Value) -> bytes | None:
+    """orjson's text, or None where only the slow way is right."""
+    if value is UNDEFINED:
+        return None
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except (TypeError, ValueError, RecursionError):
+        return None
+
+
+def _write(value: Value, order: Callable[[Iterable[str]], list[str]], number: Callable[[Any], str]) -> str:
+    match value:
+        case str():
+            return quote(value)
+        case bool():
+            return "true" if value else "false"
+        case None:
+            return "null"
+        case dict():
+            keys = order(key for key, member in value.items() if member is not UNDEFINED)
+            return "{" + ",".join(f"{quote(key)}:{_write(value[key], order, number)}" for key in keys) + "}"
+        case list():
+            return "[" + ",".join(_write(item, order, number) for item in value) + "]"
+    return "null" if value is UNDEFINED else number(value)
+
+
+def _javascript_order(keys: Iterable[str]) -> list[str]:
+    names = list(keys)
+    indices = [name for name in names if _ARRAY_INDEX.fullmatch(name) and int(name) <= _LAST_INDEX]
+    rest = [name for name in names if name not in set(indices)] if indices else names
+    return sorted(indices, key=int) + rest
+
+
+def _quoted_part(part: str) -> str:
+    return f"\\u{ord(part):04x}" if has_surrogate(part) else orjson.dumps(part).decode()[1:-1]

@@ -1,0 +1,116 @@
+"""Columns as text: what JavaScript's ``String`` makes of them, and the case and replacement of strings. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from etl.transform import columns
+from etl.transform.columns import Failure
+from etl.transform.javascript import joined, units
+from etl.transform.numbers import javascript_text
+from etl.transform.values import Value, placeholder_text
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+# JavaScript's substitutions in a replacement, where the pattern has no groups.
+_SUBSTITUTION = re.compile(r"\$([$&`'])")
+
+
+def scalar_text(array: pa.Array) -> pa.Array:
+    """``String(x)`` per row of a string, boolean or number array; null stays null."""
+    if pa.types.is_string(array.type):
+        return array
+    return array.cast(pa.string()) if pa.types.is_boolean(array.type) else javascript_text(array)
+
+
+def placeholder_column(column: pd.Series) -> pa.Array | list[Value]:
+    """The column as it appears in a template, nothing for undefined and null: Arrow strings where possible.
+
+    Values that are not typed are written one by one, as a list (a Failure stays one).
+    """
+    if not columns.is_objects(column):
+        array = columns.arrow(column)
+        if columns.is_scalar(array):
+            return pc.fill_null(scalar_text(array), "")
+    return [cell if type(cell) is Failure else placeholder_text(cell) for cell in columns.cells(column)]
+
+
+def cased(column: pd.Series, operator: str) -> pd.Series:
+    """The strings of a column in lower or upper case, all of Unicode; anything else as it is.
+
+    Whole columns while they are ASCII; other strings one by one.
+    """
+    change = str.lower if operator == "lower" else str.upper
+    if columns.is_objects(column) or columns.is_json(columns.arrow(column)):
+        return columns.apply(column, lambda cell: change(cell) if isinstance(cell, str) else cell)
+    array = columns.arrow(column)
+    if not pa.types.is_string(array.type):
+        return column
+    if pc.all(pc.string_is_ascii(array)).as_py() is not False:
+        return columns.series((pc.ascii_lower if operator == "lower" else pc.ascii_upper)(array))
+    return columns.series(pa.array([None if cell is None else change(cell) for cell in array.to_pylist()], pa.string()))
+
+
+# ----------------------------------------------------------------------------------------------- replace
+
+
+def replaced(text: str, pattern: str, replacement: str, *, everywhere: bool, ignore_case: bool) -> str:
+    """``text.replace(/pattern/gi, replacement)``, the pattern literal, the replacement with ``$$ $& $` $'``.
+
+    Matches UTF-16 unit by unit; ignoring case follows JavaScript's ``i`` without ``u``.
+    """
+    if not ignore_case and everywhere and "$" not in replacement and text.isascii():
+        return text.replace(pattern, replacement)
+    source, wanted = units(text), units(pattern)
+    haystack, needle = (_folded(source), _folded(wanted)) if ignore_case else (source, wanted)
+    parts, start = [], 0
+    while (found := haystack.find(needle, start)) >= 0:
+        stop = found + len(needle)
+        parts += [source[start:found], _expanded(units(replacement), source, found, stop)]
+        start = stop
+        if not everywhere:
+            break
+    return joined("".join([*parts, source[start:]]))
+
+
+def _expanded(replacement: str, source: str, start: int, stop: int) -> str:
+    pieces = {"$": "$", "&": source[start:stop], "`": source[:start], "'": source[stop:]}
+    return _SUBSTITUTION.sub(lambda match: pieces[match[1]], replacement)
+
+
+def _folded(source: str) -> str:
+    """ECMA-262 Canonicalize of each unit: its upper case where that is one unit, and not ASCII made of non-ASCII."""
+    return source.upper() if source.isascii() else "".join(map(_folded_unit, source))
+
+
+def _folded_unit(unit: str) -> str:
+    upper = unit.upper()
+    if len(upper) != 1 or (ord(unit) >= 128 > ord(upper)):
+        return unit
+    return upper
+
+
+def replaced_column(array: pa.Array, pattern: str, replacement: str, *, everywhere: bool, ignore_case: bool) -> pa.Array:
+    """``replaced`` of an Arrow string array: whole, unless case or ``$`` matter, then one by one."""
+    if not ignore_case and "$" not in replacement:
+        limit = -1 if everywhere else 1
+        return pc.replace_substring(array, pattern, replacement, max_replacements=limit)
+    return pa.array(
+        [
+            None if cell is None
+            else replaced(cell, pattern, replacement, everywhere=everywhere, ignore_case=ignore_case)
+            for cell in array.to_pylist()
+        ],
+        pa.string(),
+    )  # fmt: skip
+
+
+def holds(array: pa.Array, pattern: str) -> np.ndarray:
+    """Bool per row of an Arrow string array: it matches the RE2 pattern."""
+    return columns.numpy(pc.match_substring_regex(array, pattern))
