@@ -62,7 +62,7 @@ class _Token:
 _END = _Token("end")
 
 
-class _Invalid(Exception):
+class _NotADateError(Exception):
     """The string is not a date."""
 
 
@@ -140,18 +140,18 @@ class _Day:
 
     def add(self, number: int) -> None:
         if len(self.numbers) == 3:
-            raise _Invalid
+            raise _NotADateError
         self.numbers.append(number)
 
     def fields(self) -> tuple[int, int, int]:
         if not self.numbers:
-            raise _Invalid
+            raise _NotADateError
         first, second, third = (*self.numbers, 1, 1)[:3]
         year, month, day = self._ordered(first, second, third)
         if not self.iso and 0 <= year <= 99:
             year += 2000 if year < 50 else 1900
         if abs(year) >= _SMALLEST_YEAR or not 1 <= month <= 12 or not 1 <= day <= 31:
-            raise _Invalid
+            raise _NotADateError
         return year, month, day
 
     def _ordered(self, first: int, second: int, third: int) -> tuple[int, int, int]:
@@ -174,12 +174,12 @@ class _Time:
 
     def add(self, number: int) -> None:
         if len(self.numbers) == 4:
-            raise _Invalid
+            raise _NotADateError
         self.numbers.append(number)
 
     def add_last(self, number: int) -> None:
-        self.add(number)
-        self.numbers += [0] * (4 - len(self.numbers))
+        # V8 drops the number that a full time has no room for.
+        self.numbers = [*self.numbers, number, 0, 0, 0][:4]
 
     def expects(self, number: int) -> bool:
         limits = {1: 60, 2: 60, 3: 1000}
@@ -189,11 +189,11 @@ class _Time:
         hour, minute, second, millisecond = (*self.numbers, 0, 0, 0, 0)[:4]
         if self.half is not None:
             if hour > 12:
-                raise _Invalid
+                raise _NotADateError
             hour = hour % 12 + self.half
         in_range = hour < 24 and minute < 60 and second < 60 and millisecond < 1000
         if not in_range and (hour, minute, second, millisecond) != (24, 0, 0, 0):
-            raise _Invalid
+            raise _NotADateError
         return hour, minute, second, millisecond
 
 
@@ -252,7 +252,7 @@ class _Parser:
             self.iso_time()
             self.iso_zone()
             if scanner.peek().kind != "end":
-                raise _Invalid
+                raise _NotADateError
         elif scanner.peek().kind != "end":
             return scanner.next()
         if self.zone.hour is None and not self.time.numbers:
@@ -286,14 +286,14 @@ class _Parser:
         """Two digits below a limit."""
         token = self.scanner.next()
         if not token.is_fixed(2) or token.value >= limit:
-            raise _Invalid
+            raise _NotADateError
         return token.value
 
     def iso_time(self) -> None:
         hour = self.pair(25)
         self.time.add(hour)
         if not self.scanner.skip(":"):
-            raise _Invalid
+            raise _NotADateError
         self.time.add(self.pair(1 if hour == 24 else 60))
         if not self.scanner.skip(":"):
             return
@@ -301,7 +301,7 @@ class _Parser:
         if self.scanner.skip("."):
             token = self.scanner.next()
             if token.kind != "number" or (hour == 24 and token.value > 0):
-                raise _Invalid
+                raise _NotADateError
             self.time.add(_milliseconds(token))
 
     def iso_zone(self) -> None:
@@ -314,11 +314,11 @@ class _Parser:
             if scanner.peek().is_fixed(4):
                 self.zone.hour, self.zone.minute = divmod(scanner.next().value, 100)
                 if self.zone.hour >= 24 or self.zone.minute >= 60:
-                    raise _Invalid
+                    raise _NotADateError
                 return
             self.zone.hour = self.pair(24)
             if not scanner.skip(":"):
-                raise _Invalid
+                raise _NotADateError
             self.zone.minute = self.pair(60)
 
     def anything(self, token: _Token) -> None:
@@ -330,14 +330,14 @@ class _Parser:
         elif token.sign and (self.time.numbers or (self.zone.hour == 0 and self.zone.minute == 0)):
             self.offset(token.sign)
         elif (token.sign or token.is_symbol(")")) and self.number_read:
-            raise _Invalid
+            raise _NotADateError
 
     def number(self, number: int) -> None:
         scanner = self.scanner
         if scanner.skip(":"):
             if scanner.skip(":"):
                 if self.time.numbers:
-                    raise _Invalid
+                    raise _NotADateError
                 self.time.add(number)
                 self.time.add(0)
             else:
@@ -347,7 +347,7 @@ class _Parser:
         elif scanner.skip(".") and self.time.expects(number):
             self.time.add(number)
             if scanner.peek().kind != "number":
-                raise _Invalid
+                raise _NotADateError
             self.time.add_last(_milliseconds(scanner.next()))
         elif self.zone.expects(number):
             self.zone.minute = number
@@ -355,7 +355,7 @@ class _Parser:
             self.time.add_last(number)
             following = scanner.peek()
             if not (following.kind in ("end", "space") or following.is_z or following.sign):
-                raise _Invalid
+                raise _NotADateError
         else:
             self.day.add(number)
             scanner.skip("-")
@@ -370,7 +370,7 @@ class _Parser:
         elif short and token.text in _ZONES and self.number_read:
             self.zone.set(_ZONES[token.text])
         elif self.number_read or self.scanner.peek().kind == "number":
-            raise _Invalid
+            raise _NotADateError
 
     def offset(self, sign: int) -> None:
         scanner = self.scanner
@@ -384,7 +384,7 @@ class _Parser:
         elif token.length in (3, 4):
             self.zone.hour, self.zone.minute = divmod(token.value, 100)
         else:
-            raise _Invalid
+            raise _NotADateError
 
 
 def _milliseconds(token: _Token) -> int:
@@ -397,5 +397,5 @@ def parse_date(source: str) -> float:
     """Milliseconds since 1970 of the date that V8 finds in the string, not a number where it finds none."""
     try:
         return _Parser(source).run()
-    except _Invalid:
+    except _NotADateError:
         return math.nan

@@ -282,7 +282,7 @@ _DIRECTIVES: dict[str, Callable[[Any, Any], Any]] = {
     "@arrayPath": _array_path,
     "@path": _path,
     "@template": _template,
-    "@literal": lambda value, event: resolve(value, event),
+    "@literal": resolve,
     "@flatten": _flatten,
     "@json": _json,
     "@merge": _merge,

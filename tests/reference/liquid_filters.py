@@ -22,6 +22,7 @@ _SPACES = re.compile(f"[{WHITE_SPACE}]+")
 
 def plain_number(number: float) -> float | int:
     """A whole double as an int, so that it prints without a decimal point."""
+    number = float(number)
     return int(number) if number.is_integer() and abs(number) < 2**53 else number
 
 
@@ -70,9 +71,8 @@ def _modulo(value: float, divisor: float) -> float:
 
 def _round(value: Any, digits: Any = 0) -> Any:
     number, shift = _number(value), int(_number(digits))
-    scaled = float(
-        f"{text(abs(number)).split('e')[0]}e{int((text(abs(number)).split('e') + ['0'])[1]) + shift}"
-    )
+    mantissa, _, power = text(abs(number)).partition("e")
+    scaled = float(f"{mantissa}e{int(power or 0) + shift}")
     if not scaled <= 2**53 - 1:
         return plain_number(number)
     rounded = math.floor(scaled + 0.5)

@@ -68,7 +68,9 @@ def parse(trigger: Any) -> Group:
         raise InvalidSubscriptionError("Failed to validate subscription")
     try:
         node = _group(deque(_normalised(lex(trigger))))
-    except (JsError, LexerError) as error:
+    except LexerError:
+        node = None
+    except JsError as error:
         raise InvalidSubscriptionError(f"Invalid subscription : {error}") from error
     if node is None:
         raise InvalidSubscriptionError(
@@ -124,10 +126,10 @@ def _group(tokens: Tokens) -> Condition | Group | None:
 
 def _parenthesis(tokens: Tokens) -> Condition | Group | None:
     inside: Tokens = deque()
-    token = _required(tokens, "unclosed parenthesis")
+    token = _required(tokens, "Cannot read properties of undefined (reading 'type')")
     while token.type != "parenright":
         inside.append(token)
-        token = _required(tokens, "unclosed parenthesis")
+        token = _required(tokens, "Cannot read properties of undefined (reading 'type')")
     inside.append(EOS)
     return _group(inside)
 

@@ -74,6 +74,10 @@ def _coerced(field: str, value: Any) -> tuple[Any, list[str]]:
     return value, []
 
 
+def _unwrapped(value: Any) -> Any:
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
 def _scalar_text(value: Any) -> str | None:
     """A number, boolean or null as a string field takes it."""
     if isinstance(value, bool) or is_number(value):
@@ -84,10 +88,10 @@ def _scalar_text(value: Any) -> str | None:
 def _string(field: str, value: Any) -> tuple[Any, list[str]]:
     if isinstance(value, str):
         return value, []
-    inner = value[0] if isinstance(value, list) and len(value) == 1 else value
+    inner = _unwrapped(value)
     coerced = inner if isinstance(inner, str) else _scalar_text(inner)
     if coerced is None:
-        return value, [f"{field.capitalize()} must be a string but it was {_described(value)}."]
+        return value, [f"{field.capitalize()} must be a string but it was {_described(inner)}."]
     return coerced, []
 
 
@@ -95,15 +99,17 @@ def _timestamp(value: Any) -> tuple[Any, list[str]]:
     if is_number(value) and math.isfinite(double(value)):
         return value, []
     coerced = value if isinstance(value, str) else _unwrapped_timestamp(value)
+    complaints = []
     if coerced is None:
-        return value, [f"Timestamp must be a string or a number but it was {_described(value)}."]
+        coerced = _unwrapped(value)
+        complaints = [f"Timestamp must be a string or number but it was {_described(coerced)}."]
     if isinstance(coerced, str) and not is_date_like(coerced):
-        return value, ["Timestamp must be a valid date-like string but it was not."]
-    return coerced, []
+        complaints.append("Timestamp must be a valid date-like string but it was not.")
+    return coerced, complaints
 
 
 def _unwrapped_timestamp(value: Any) -> str | float | None:
-    inner = value[0] if isinstance(value, list) and len(value) == 1 else value
+    inner = _unwrapped(value)
     if not isinstance(inner, str):
         return _scalar_text(inner)
     number = to_number(inner)
