@@ -85,6 +85,13 @@ class Standin:
         self._command.append(f"--port={self.url.rpartition(':')[2]}")
         self._client = httpx.Client(base_url=self.url, trust_env=False, timeout=60.0)
 
+    @property
+    def pid(self) -> int:
+        """Of its process, while it runs."""
+        if self._process is None:
+            raise RuntimeError("The Metronome stand-in is not running")
+        return self._process.pid
+
     def stop(self) -> None:
         """Stop it, if it runs."""
         if self._process is not None and self._process.stdin is not None:
