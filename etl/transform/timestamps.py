@@ -26,19 +26,21 @@ _FIELDS = re.compile(
     r"([0-9]{4})[-/]?([0-9]{1,2})?[-/]?([0-9]{0,2})"
     rf"[Tt{WHITE_SPACE}]*([0-9]{{1,2}})?:?([0-9]{{1,2}})?:?([0-9]{{1,2}})?[.:]?([0-9]+)?"
 )
-#: RE2. Dates that no rule changes; 29 February is left to the slow path.
-_DAY: Final = (
-    r"-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
-    r"|02-(?:0[1-9]|1[0-9]|2[0-8]))"
+#: RE2 patterns of strings that need no parser. The years 0 to 99 are left out: dayjs has a rule of its own for them.
+_CENTURY: Final = "(?:0[1-9]|[1-9][0-9])"
+_FOURTH: Final = "(?:0[48]|[2468][048]|[13579][26])"
+_DATE: Final = (
+    rf"(?:{_CENTURY}[0-9]{{2}}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
+    rf"|02-(?:0[1-9]|1[0-9]|2[0-8]))|(?:{_CENTURY}{_FOURTH}|{_FOURTH}00)-02-29)"
 )
 _CLOCK: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
-_CANONICAL: Final = rf"^[0-9]{{4}}{_DAY}T{_CLOCK}\.[0-9]{{3}}Z\z"
+_FRACTION: Final = r"(?:\.[0-9]{1,9})?"
+_CANONICAL: Final = rf"^{_DATE}T{_CLOCK}\.[0-9]{{3}}Z\z"
 #: The same with another fraction, or UTC written otherwise or not at all (where a short fraction means something else).
 _UTC: Final = r"(?:Z|[+-]00:?00)\z"
-_NEARLY: Final = (
-    rf"^(?:[0-9]{{4}}{_DAY}T{_CLOCK}(?:\.[0-9]{{1,9}})?{_UTC}"
-    rf"|(?:[1-9][0-9]|0[1-9])[0-9]{{2}}{_DAY}[ T]{_CLOCK}(?:\.[0-9]{{3,}})?\z)"
-)
+_NEARLY: Final = rf"^(?:{_DATE}T{_CLOCK}{_FRACTION}{_UTC}|{_DATE}[ T]{_CLOCK}(?:\.[0-9]{{3,}})?\z)"
+_OFFSET: Final = r"[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9]\z"
+_ELSEWHERE: Final = rf"^{_DATE}T{_CLOCK}{_FRACTION}{_OFFSET}"
 #: The years 0 to 9999, in milliseconds.
 _FOUR_DIGIT_YEARS: Final = (-62_167_219_200_000, 253_402_300_799_999)
 _LARGEST: Final = 2**63 - 1
@@ -141,7 +143,7 @@ def _columns(values: pd.Series) -> _Columns:  # noqa: PLR0911 - one line for eac
 
 
 def _texts(column: pa.Array) -> _Columns:
-    quick = _unchanged_or_padded(column)
+    quick = _unparsed(column)
     slow = pc.and_(pc.is_null(quick), pc.is_valid(column))
     if not pc.any(slow).as_py():
         return _readable(quick)
@@ -168,17 +170,37 @@ def _replaced(columns: _Columns, rows: pa.Array, by: _Columns) -> _Columns:
     return _Columns(*(pc.replace_with_mask(old, rows, new) for old, new in zip(columns, by, strict=True)))
 
 
-def _unchanged_or_padded(column: pa.Array) -> pa.Array:
-    """Strings that need no parser, with a three-digit fraction and a Z; the others null."""
+def _unparsed(column: pa.Array) -> pa.Array:
+    """What strings become that need no parser; the others null."""
     canonical = pc.match_substring_regex(column, _CANONICAL)
     if pc.all(canonical).as_py():
         return column
     nearly = pc.if_else(pc.match_substring_regex(column, _NEARLY), column, None)
-    bare = pc.replace_substring_regex(nearly, _UTC, "")
-    day, clock = pc.utf8_slice_codeunits(bare, 0, 10), pc.utf8_slice_codeunits(bare, 11, 19)
-    fraction = pc.utf8_rpad(pc.utf8_slice_codeunits(bare, 20, 23), width=3, padding="0")
-    padded = pc.binary_join_element_wise(pc.binary_join_element_wise(day, clock, "T"), fraction, ".")
-    return pc.if_else(canonical, column, pc.binary_join_element_wise(padded, "Z", ""))
+    padded = pc.binary_join_element_wise(_padded(pc.replace_substring_regex(nearly, _UTC, "")), "Z", "")
+    made = pc.if_else(canonical, column, padded)
+    rest = pc.if_else(pc.is_valid(made), None, column)
+    elsewhere = pc.match_substring_regex(rest, _ELSEWHERE)
+    if not pc.any(elsewhere).as_py():
+        return made
+    return pc.coalesce(made, _shifted(pc.if_else(elsewhere, rest, None)))
+
+
+def _padded(local: pa.Array) -> pa.Array:
+    """With T, and a fraction of three digits; no zone before or after."""
+    day, clock = pc.utf8_slice_codeunits(local, 0, 10), pc.utf8_slice_codeunits(local, 11, 19)
+    fraction = pc.utf8_rpad(pc.utf8_slice_codeunits(local, 20, 23), width=3, padding="0")
+    return pc.binary_join_element_wise(pc.binary_join_element_wise(day, clock, "T"), fraction, ".")
+
+
+def _shifted(column: pa.Array) -> pa.Array:
+    """Local times with an offset from UTC, as ISO text in UTC."""
+    local = _padded(pc.replace_substring_regex(column, _OFFSET, "")).cast(pa.timestamp("ms")).cast(pa.int64())
+    digits = pc.utf8_slice_codeunits(pc.replace_substring(column, ":", ""), -4, None)
+    hours = pc.utf8_slice_codeunits(digits, 0, 2).cast(pa.int64())
+    minutes = pc.add(pc.multiply(hours, 60), pc.utf8_slice_codeunits(digits, 2, 4).cast(pa.int64()))
+    east = pc.match_substring(column, "+")
+    offset = pc.multiply(minutes, pc.if_else(east, -60_000, 60_000))
+    return _instants(column, pc.add(local, offset), 1_000).iso
 
 
 def _numbers(column: pa.Array) -> _Columns:
