@@ -14,7 +14,7 @@ from etl.state.rows import restored, storable
 from etl.state.schema import dead_letters, take_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
 _TEXTS = (
@@ -165,6 +165,15 @@ def close(
         where = columns.letter.in_(part) & (columns.status == "open")
         closed += connection.execute(dead_letters.update().where(where).values(values)).rowcount
     return closed
+
+
+def erase(connection: sa.Connection, of: Mapping[str, str | None], now: datetime) -> int:
+    """Close the letters with these ids and drop everything in them that tells of the event; how many."""
+    columns = dead_letters.c
+    mine = [columns[name] == storable(value) for name, value in of.items() if value is not None]
+    gone = dict.fromkeys(("message_id", "transaction_id", "customer_id", "event", "body"))
+    values = {**gone, "status": "discarded", "why": "erased on request", "closed": now}
+    return int(connection.execute(dead_letters.update().where(*mine).values(values)).rowcount)
 
 
 def forget(connection: sa.Connection, run: int) -> None:

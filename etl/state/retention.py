@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from etl.state.rows import storable
 from etl.state.schema import dead_letters, marks, runs, sent_log, sent_segments
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from etl.state.database import Database
 
 _ROWS_AT_ONCE = 50_000
+_SCAN = 500_000
 #: Transactions a run spends on pruning; what is left is left to the next run.
 _STEPS = 40
 
@@ -62,3 +64,22 @@ def _prune_segment(connection: sa.Connection, before: datetime) -> int | None:
     if deleted < _ROWS_AT_ONCE:
         connection.execute(sent_segments.delete().where(columns.segment == segment))
     return deleted
+
+
+def erase_customer(database: Database, customer_id: str) -> int:
+    """Drop ``customer_id`` from the sent log, a part at a time; how many rows had it."""
+    erased, start = 0, 0
+    with database.writing_engine.connect() as writer:
+        last = _last_number(database, writer)
+        while start <= last:
+            part = sent_log.c.number.between(start, start + _SCAN - 1)
+            mine = sent_log.update().where(part, sent_log.c.customer_id == storable(customer_id))
+            with database.writing(writer) as connection:
+                erased += connection.execute(mine.values(customer_id=None)).rowcount
+            start += _SCAN
+    return erased
+
+
+def _last_number(database: Database, writer: sa.Connection) -> int:
+    with database.writing(writer) as connection:
+        return int(connection.execute(sa.select(sa.func.max(sent_log.c.number))).scalar() or 0)

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
+from etl.seen import key_words
 from etl.state.schema import labels, sent_log, take_numbers
 
 if TYPE_CHECKING:
@@ -66,9 +67,8 @@ def _may_need_escape(array: pa.Array | pa.ChunkedArray) -> bool:
 
 def binaries(column: pd.Series) -> list[bytes]:
     """A ``binary[16]`` column as bytes."""
-    array = pa.array(column, pa.binary(16))
-    values: list[bytes] = array.to_pylist()
-    return values
+    data = np.ascontiguousarray(key_words(column)).tobytes()
+    return [data[start : start + 16] for start in range(0, len(data), 16)]
 
 
 def signed_keys(words: np.ndarray) -> np.ndarray:
@@ -166,10 +166,19 @@ def insert_rows(connection: sa.Connection, rows: Iterable[Sequence[Any]]) -> Non
 
 def members(column: sa.ColumnElement[int], numbers: np.ndarray, dialect: str) -> sa.ColumnElement[bool]:
     """``column`` is one of ``numbers`` (int64, any count), in one parameter."""
-    values: list[int] = numbers.tolist()
+    return _members(column, numbers.tolist(), sa.BigInteger(), dialect)
+
+
+def text_members(column: sa.ColumnElement[str], values: list[str], dialect: str) -> sa.ColumnElement[bool]:
+    """``column`` is one of ``values``, in one parameter."""
+    return _members(column, values, sa.Text(), dialect)
+
+
+def _members(
+    column: sa.ColumnElement[Any], values: list[Any], kind: Any, dialect: str
+) -> sa.ColumnElement[bool]:
     if dialect == "postgresql":
-        array = sa.bindparam(None, values, type_=sa.ARRAY(sa.BigInteger))
-        return column == sa.any_(array)
+        return column == sa.any_(sa.bindparam(None, values, type_=sa.ARRAY(kind)))
     listed = sa.func.json_each(json.dumps(values)).table_valued("value")
     return column.in_(sa.select(listed.c.value))
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
-import sqlalchemy as sa
 
 from etl.errors import EtlError, StateError
 from etl.seen import key_words
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     import pandas as pd
+    import sqlalchemy as sa
 
     from etl.ports import DeadLetter, HeldLetter, RunPlan
     from etl.report import Counts

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from etl.errors import EtlError, StateError, WindowBusyError
 from etl.state import ledger
+from etl.state.archive import Archive
 from etl.state.database import Database
 from etl.state.locks import HeldError, WindowLock, window_lock
 from etl.state.retention import prune
@@ -32,7 +33,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class StateStore:
+class StateStore(Archive):
     """Implements ``ports.State``. Opens nothing before it is asked something."""
 
     def __init__(
