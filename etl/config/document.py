@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -172,15 +173,18 @@ class _Reader:
             return None
 
 
-def _whole(text: str) -> int:
+def _whole(text: str) -> int | float:
     digits = text.replace("_", "")
-    return int(digits, 0) if digits.lstrip("+-")[:2].lower() in {"0x", "0o", "0b"} else int(digits)
+    whole = int(digits, 0) if digits.lstrip("+-")[:2].lower() in {"0x", "0o", "0b"} else int(digits)
+    # Beyond 64 bits a number is what JavaScript reads: the nearest double.
+    return whole if -(2**63) <= whole < 2**63 else _fraction(str(whole))
 
 
 def _fraction(text: str) -> float:
-    if "inf" in text.lower() or "nan" in text.lower():
+    number = float(text.replace("_", "").replace(".inf", "inf").replace(".nan", "nan"))
+    if not math.isfinite(number):
         raise ValueError(text)
-    return float(text.replace("_", ""))
+    return number
 
 
 _SCALARS: dict[str, Callable[[str], Any]] = {

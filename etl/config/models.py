@@ -102,6 +102,15 @@ def _query(value: Any, info: ValidationInfo) -> Any:
     return str(path)
 
 
+def _no_boolean(value: Any) -> Any:
+    # Python counts true as 1.
+    if isinstance(value, bool):
+        raise wrong("should be a number")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_no_boolean)]
+Number = Annotated[float, BeforeValidator(_no_boolean)]
 StateUrl = Annotated[SecretStr, BeforeValidator(_database)]
 SourceUrl = Annotated[SecretStr, BeforeValidator(_source_url)]
 Query = Annotated[str, BeforeValidator(_query)]
@@ -130,7 +139,7 @@ class _Source(Section):
     overlap: Annotated[Duration, _at_most(34 * DAY, "34d")] = Field(
         default=timedelta(hours=72), description="How far a scheduled window reaches back for late rows."
     )
-    batch_rows: int = Field(
+    batch_rows: Whole = Field(
         default=65_536, ge=1, le=1_000_000, description="Rows read together; bounds the memory."
     )
 
@@ -140,7 +149,7 @@ class ParquetSource(_Source):
 
     secrets = frozenset({"path"})
     type: Literal["parquet"]
-    path: Location = Field(min_length=1, description="File, folder, glob, s3:// or gs:// URL.")
+    path: Location = Field(description="File, folder, glob, s3:// or gs:// URL.")
     layout: Literal["auto", "segment", "warehouse"] = Field(
         default="auto", description="Nested, flat, or look and see."
     )
@@ -151,7 +160,7 @@ class LogsSource(_Source):
 
     secrets = frozenset({"path"})
     type: Literal["logs"]
-    path: Location = Field(min_length=1, description="File, folder, glob, s3:// or gs:// URL.")
+    path: Location = Field(description="File, folder, glob, s3:// or gs:// URL.")
 
 
 class WarehouseSource(_Source):
@@ -229,10 +238,10 @@ class Destination(Section):
     api_token: SecretStr | None = Field(
         default=None, description="${METRONOME_BEARER_TOKEN} if left out; never literal."
     )
-    events_per_second: float = Field(default=5000, gt=0, allow_inf_nan=False)
+    events_per_second: Number = Field(default=5000, gt=0, allow_inf_nan=False)
     max_age: Annotated[Duration, _at_most(33 * DAY, "33d"), AfterValidator(_positive)] = 33 * DAY
     gzip: bool = False
-    connections: int = Field(default=16, ge=1, le=256)
+    connections: Whole = Field(default=16, ge=1, le=256)
     retry_for: Duration = timedelta(minutes=30)
     timeout: Annotated[Duration, AfterValidator(_positive)] = timedelta(seconds=60)
 
@@ -250,16 +259,16 @@ class Limits(Section):
     """What to do about values beyond Metronome's undocumented limit."""
 
     property_value: Literal["warn", "reject"] = "warn"
-    property_value_bytes: int = Field(default=256, ge=1)
+    property_value_bytes: Whole = Field(default=256, ge=1)
 
 
 class Breaker(Section):
     """When so much is refused that a mistake in the config is likelier than bad events."""
 
     enabled: bool = True
-    rejected_ratio: float = Field(default=0.05, gt=0, le=1)
-    rejected_pairs: int = Field(default=1000, ge=0)
-    refused_chunks: int = Field(default=10, ge=1)
+    rejected_ratio: Number = Field(default=0.05, gt=0, le=1)
+    rejected_pairs: Whole = Field(default=1000, ge=0)
+    refused_chunks: Whole = Field(default=10, ge=1)
 
 
 class Root(Section):

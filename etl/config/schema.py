@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from etl.config.config import Config
+from etl.config.values import duration_text
 
 #: ``${…}`` may stand wherever a value may.
 _REFERENCE = {"type": "string", "pattern": r"\$\{.+\}"}
+_ISO_DURATION = re.compile(r"P[\dDTHMS]+")
 _LEAVES = {"integer", "number", "boolean"}
 PATH = Path("configs/etl.schema.json")
 
@@ -28,12 +34,16 @@ def _with_references(node: Any) -> Any:
         return node
     if str(node.get("type")) in _LEAVES or "enum" in node or "pattern" in node:
         return _leaf(node)
-    return {key: value if key == "default" else _with_references(value) for key, value in node.items()}
+    # The default of a whole section says nothing that those of its keys do not.
+    kept = {key: value for key, value in node.items() if key != "default" or not isinstance(value, dict)}
+    return {key: value if key == "default" else _with_references(value) for key, value in kept.items()}
 
 
 def _leaf(node: dict[str, Any]) -> dict[str, Any]:
     """``node`` or a reference; what editors show of it stays outside."""
     shown: dict[str, Any] = {key: node[key] for key in ("title", "description", "default") if key in node}
+    if _ISO_DURATION.fullmatch(str(shown.get("default"))):
+        shown["default"] = duration_text(TypeAdapter(timedelta).validate_python(shown["default"]))
     return {**shown, "anyOf": [{key: value for key, value in node.items() if key not in shown}, _REFERENCE]}
 
 

@@ -25,6 +25,8 @@ _PASSWORD = re.compile(
 def check_secrets(data: Any, document: Document) -> None:
     """Note tokens and passwords that are written out, and leave open what cannot serve as a secret."""
     _check_token(data, document)
+    if _at(data, ("source", "type")) == "warehouse" and "url" not in data["source"]:
+        document.problem(("source", "url"), "is missing")
     for key in (*URLS, ("source", "path")):
         if _PASSWORD.search(literal_parts(document.written.get(key, ""))):
             document.problem(key, "has a password in it: take it from the environment, as in ${DATABASE_URL}")
@@ -43,13 +45,14 @@ def _check_token(data: Any, document: Document) -> None:
     token = _at(data, TOKEN)
     if isinstance(token, str) and re.search(r"[^!-~]", token):
         document.missing[TOKEN] = (
-            'is not a token: it has blanks, line breaks or other characters in it (give it without "Bearer ")'
+            'is not a token: it has blanks or line breaks in it (give it without "Bearer ")'
         )
 
 
 def _check_filled(data: Any, document: Document, key: KeyPath) -> None:
     if not document.written[key] or _at(data, key) is None:
         document.problem(key, "is empty")
+        document.missing[key] = "is empty"
     elif not _at(data, key):
         document.missing[key] = f"is empty: {document.written[key]} gives nothing"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
+from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -35,6 +35,15 @@ def parse_duration(text: str) -> timedelta:
         return timedelta(**{_UNITS[match[2]]: float(match[1])})
     except OverflowError:
         raise ValueError("should be a shorter duration") from None
+
+
+def duration_text(duration: timedelta) -> str:
+    """``3d``, ``90s``: as ``parse_duration`` reads it, in the largest unit that leaves no rest."""
+    seconds = duration.total_seconds()
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds and seconds % length == 0:
+            return f"{seconds / length:g}{unit}"
+    return f"{seconds:g}s"
 
 
 def parse_time(text: str) -> datetime:
@@ -88,6 +97,8 @@ def _is_loopback(host: str) -> bool:
 
 
 def _location(value: Any, info: ValidationInfo) -> Any:
+    if value == "":
+        raise wrong("should not be empty")
     return beside_config(value, info) if isinstance(value, str) and "://" not in value else value
 
 
@@ -101,7 +112,12 @@ def beside_config(path: str, info: ValidationInfo) -> str:
 _DURATION_SCHEMA = {"type": "string", "pattern": r"^\d+(\.\d+)?\s*[smhd]$", "examples": ["72h", "33d"]}
 _TIME_SCHEMA = {"type": "string", "examples": ["2026-11-01", "2026-11-01T06:30:00Z"]}
 
-Duration = Annotated[timedelta, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    PlainSerializer(duration_text, return_type=str, when_used="json"),
+    WithJsonSchema(_DURATION_SCHEMA),
+]
 UtcTime = Annotated[datetime, BeforeValidator(_time), WithJsonSchema(_TIME_SCHEMA)]
 BaseUrl = Annotated[str, BeforeValidator(_base_url), WithJsonSchema({"type": "string", "format": "uri"})]
 Location = Annotated[str, BeforeValidator(_location), WithJsonSchema({"type": "string"})]

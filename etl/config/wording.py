@@ -25,7 +25,7 @@ _SHOULD = {
     "bool_type": "should be true or false",
     "bool_parsing": "should be true or false",
     "literal_error": "should be {expected}",
-    "greater_than": "should be greater than {gt:g}",
+    "greater_than": "should be greater than {gt}",
     "greater_than_equal": "should be at least {ge}",
     "less_than_equal": "should be at most {le}",
     "too_short": "should have at least one entry",
@@ -43,10 +43,17 @@ def wording(error: ErrorDetails, model: type[Section], key: KeyPath, document: D
     if kind == "extra_forbidden":
         return unknown_key(name, key_names(model))
     template = _SHOULD.get(kind, error["msg"])
-    text = template.format(**error.get("ctx", {})).replace("'", '"')
+    text = template.format(**{part: _plain(part, value) for part, value in error.get("ctx", {}).items()})
     if document.written.get(key) is None or name in model.secrets:
         return text
     return f"{text}, but is {_shown(document.written[key], error['input'])}"
+
+
+def _plain(part: str, value: Any) -> Any:
+    """A detail of the error as people write it: 1 for 1.0, the expected words in double quotes."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value.replace("'", '"') if part == "expected" else value
 
 
 def _shown(written: str, value: Any) -> str:
