@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: How late a request may start without the next ones waiting their full turn, in seconds.
 _CREDIT = 0.1
+#: Seconds too short to matter: what sums of floats may be off by.
+_NOTHING = 1e-9
 _FIRST_WAIT = 0.5
 _LONGEST_BACK_OFF = 30.0
 
@@ -55,7 +57,7 @@ class RateLimiter:
     async def take(self, events: int) -> None:
         """Waits until a request of that many usage events may start."""
         async with self._turn:
-            while (wait := self._wait(events)) > 0:
+            while (wait := self._wait(events)) > _NOTHING:
                 await self._clock.sleep(wait)
             now = self._clock.monotonic()
             self._next = max(self._next, now - _CREDIT) + events / self._rate
@@ -68,7 +70,7 @@ class RateLimiter:
 
     def _wait(self, events: int) -> float:
         now = self._clock.monotonic()
-        while self._recent and self._recent[0][0] <= now - 1:
+        while self._recent and self._recent[0][0] + 1 - now <= _NOTHING:
             self._recent_events -= self._recent.popleft()[1]
         wait = self._next - now
         if self._recent and self._recent_events + events > self._rate:

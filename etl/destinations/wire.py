@@ -60,6 +60,7 @@ class Wire:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
+        self._token = endpoint.headers["authorization"].removeprefix("Bearer ").encode()
         # With the encoding given, httpx need not find it out anew for each request.
         self._headers = httpx.Headers(dict(endpoint.headers), encoding="ascii")
 
@@ -101,7 +102,7 @@ class Wire:
             text = await _beginning(cast("httpx.AsyncByteStream", response.stream))
         finally:
             await response.aclose()
-        return _answer(response, text)
+        return _answer(response, text.replace(self._token, "…".encode()))
 
 
 class _Post(httpx.Request):
@@ -161,7 +162,7 @@ _FAULTS: tuple[tuple[type[BaseException], str], ...] = (
 
 def _explain(error: BaseException) -> str:
     """In our words: what the library says may hold headers, or bytes of the server's choosing."""
-    cause = error.__cause__ or error
+    cause = error if isinstance(error, aiohttp.ClientError) else error.__cause__ or error
     reason = next((text for kind, text in _FAULTS if isinstance(cause, kind)), "the connection broke")
     detail = cause.strerror if isinstance(cause, OSError) else None
     if isinstance(cause, aiohttp.ClientConnectorError):
