@@ -165,12 +165,12 @@ def test_a_stop_is_raised_once_by_drain_and_by_every_submit():
 
 
 def test_a_stop_wakes_a_blocked_submit():
-    with Server(lambda _: refusal(401, "Unauthorized"), held=True) as server:
-        with metronome(server.url, connections=1).open() as delivery:
-            threading.Timer(0.1, server.release).start()
-            with pytest.raises(MetronomeError):
-                for chunk in one_event_chunks(200):
-                    delivery.submit(chunk)
+    server = Server(lambda _: refusal(401, "Unauthorized"), held=True)
+    with server, metronome(server.url, connections=1).open() as delivery:
+        threading.Timer(0.1, server.release).start()
+        with pytest.raises(MetronomeError):
+            for chunk in one_event_chunks(200):
+                delivery.submit(chunk)
 
 
 def test_a_chunk_half_done_when_the_delivery_stops_is_not_reported():
