@@ -75,7 +75,7 @@ def objects(cells: Sequence[Value]) -> pd.Series:
     """A column of JSON values, exactly as given."""
     column = np.empty(len(cells), dtype=object)
     column[:] = cells if not isinstance(cells, np.ndarray) else list(cells)
-    return pd.Series(column, copy=False)
+    return pd.Series(column, dtype=object, copy=False)
 
 
 def cells(column: pd.Series) -> list[Value]:

@@ -7,10 +7,13 @@ JavaScript's key order, and every number a double.
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import re
+from contextlib import contextmanager
 from decimal import Decimal
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -21,7 +24,7 @@ from etl.transform.javascript import double, has_surrogate, joined, number_text
 from etl.transform.values import UNDEFINED, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 #: Integers too long for Python's own guard against quadratic parsing; as doubles they are infinite anyway.
 _MAX_DIGITS = 4000
@@ -34,6 +37,10 @@ _LONG_NUMBER = re.compile(r"[0-9][0-9.]{16,}")
 _FOREIGN_NUMBER = r"[:,\[]-?[0-9][0-9.]*(?:\.0|[eE][-+]?[0-9]+)[,\]}]|^-?[0-9][0-9.]*(?:\.0|[eE][-+]?[0-9]+)$"
 _ARRAY_INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
 _LAST_INDEX = 2**32 - 2
+#: Values written together.
+_BLOCK = 1000
+# A line break between values: JSON text as written here has none of its own.
+_NEWLINE = orjson.Fragment(b"\n")
 
 
 # ------------------------------------------------------------------------------------------------- parse
@@ -51,7 +58,27 @@ def parse(source: str) -> Value:
 
 def parse_column(texts: pa.Array) -> list[Value]:
     """Each text parsed; null → UNDEFINED. Text that is no JSON stays the string it is."""
-    return [UNDEFINED if source is None else _parse_or_keep(source) for source in texts.to_pylist()]
+    sources = texts.to_pylist()
+    exact = pc.any(pc.match_substring_regex(texts, _LONG_NUMBER.pattern)).as_py()
+    with _collector_paused():
+        if not exact and not texts.null_count:
+            try:
+                return list(map(orjson.loads, sources))
+            except ValueError:
+                pass
+        return [UNDEFINED if source is None else _parse_or_keep(source) for source in sources]
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """No garbage collection meanwhile: nothing made here is garbage, and looking for it doubles the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _parse_or_keep(source: str) -> Value:
@@ -101,16 +128,29 @@ def stringify(value: Value) -> str | None:
 
 def canonical_column(values: Sequence[Value]) -> pa.Array:
     """Each value in canonical form as a string array; UNDEFINED → null."""
-    quick = [_quick(value) for value in values]
-    written = pa.array(quick, pa.binary()).cast(pa.string())
+    blocks = (values[start : start + _BLOCK] for start in range(0, len(values), _BLOCK))
+    written = pa.array(list(chain.from_iterable(map(_written, blocks))), pa.binary()).cast(pa.string())
     foreign = pc.fill_null(pc.match_substring_regex(written, _FOREIGN_NUMBER), fill_value=False)
-    slow = [i for i, value in enumerate(quick) if value is None and values[i] is not UNDEFINED]
-    if not slow and not pc.any(foreign).as_py():
+    if not pc.any(foreign).as_py():
         return written
-    rewrite = {*slow, *pc.indices_nonzero(foreign).to_pylist()}
-    return pa.array(
-        [canonical(values[i]) if i in rewrite else text for i, text in enumerate(written.to_pylist())], pa.string()
-    )
+    anew = [canonical(values[i]) for i in pc.indices_nonzero(foreign).to_pylist()]
+    return pc.replace_with_mask(written, foreign, pa.array(anew, pa.string()))
+
+
+def _written(values: Sequence[Value]) -> Sequence[bytes | None]:
+    """A block written by orjson in one go, which is ten times faster than value by value, where it can be."""
+    separated: list[Value] = [_NEWLINE] * (2 * len(values) - 1)
+    separated[::2] = values
+    try:
+        return orjson.dumps(separated, default=_fragment, option=orjson.OPT_SORT_KEYS)[1:-1].split(b",\n,")
+    except (TypeError, ValueError, RecursionError):
+        return [None if value is UNDEFINED else canonical(value).encode() for value in values]
+
+
+def _fragment(value: Value) -> orjson.Fragment:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(exact_number(value))
+    raise TypeError(type(value))
 
 
 def quote(source: str) -> str:
@@ -151,16 +191,6 @@ def _scientific(number: Decimal) -> str:
 
 def _double_text(number: float | Decimal) -> str:
     return number_text(number) if math.isfinite(double(number)) else "null"
-
-
-def _quick(value: Value) -> bytes | None:
-    """orjson's text, or None where only the slow way is right."""
-    if value is UNDEFINED:
-        return None
-    try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except (TypeError, ValueError, RecursionError):
-        return None
 
 
 def _write(value: Value, order: Callable[[Iterable[str]], list[str]], number: Callable[[Any], str]) -> str:

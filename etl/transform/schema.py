@@ -207,9 +207,9 @@ def _object_field(name: str, column: pd.Series) -> Field:
         if pa.types.is_struct(array.type) or pa.types.is_map(array.type):
             return Field(columns.numpy(pc.is_valid(array)), None, column=column)
     cells = columns.cells(column)
-    present = np.fromiter((not _is_empty(cell) for cell in cells), bool, len(cells))
     if set(map(type, cells)) <= {dict}:
-        return Field(present, None, column=columns.objects(cells))
+        return Field(np.ones(len(cells), bool), None, column=columns.objects(cells))
+    present = np.fromiter((not _is_empty(cell) for cell in cells), bool, len(cells))
     wrong = [_not_object(name, cell) if there else None for cell, there in zip(cells, present, strict=True)]
     return Field(present, pa.array(wrong, pa.string()), column=columns.objects(cells))
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 from etl.events import WHOLE_EVENT, OBJECTS, Layout, Path, flat_holder, object_columns
 from etl.transform import columns, typed
 from etl.transform.jsontext import parse_column
-from etl.transform.values import UNDEFINED, Value, get
+from etl.transform.values import UNDEFINED, Value, gets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +76,7 @@ class Values(Roots):
         return Values(self._roots.to_numpy()[positions])
 
     def _read(self, path: Path) -> pd.Series:
-        return columns.tightened([get(root, path) for root in self._roots])
+        return columns.tightened(gets(self._roots, path))
 
     def _read_whole(self) -> list[Value]:
         return self._roots.tolist()
@@ -144,7 +144,7 @@ class Events(Roots):
         if not keys and at not in self._parsed:
             return columns.series(array)
         cells = self._cells(array, at)
-        return columns.tightened([get(cell, keys) for cell in cells]) if keys else columns.objects(cells)
+        return columns.tightened(gets(cells, keys)) if keys else columns.objects(cells)
 
     def _cells(self, array: pa.Array, at: Path) -> np.ndarray:
         """The cells of a column as values; JSON text is parsed once, also for events taken from these."""

@@ -9,9 +9,12 @@ from __future__ import annotations
 import math
 import re
 from decimal import Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from etl.transform.javascript import double, joined, number_text, units
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Value = Any
 
@@ -129,6 +132,14 @@ def get(value: Value, keys: tuple[str, ...]) -> Value:
     return value
 
 
+def gets(found: Iterable[Value], keys: tuple[str, ...]) -> list[Value]:
+    """``get`` of many."""
+    first, *rest = keys or ("",)
+    if keys and not rest:
+        return [v.get(first, UNDEFINED) if type(v) is dict else get(v, keys) for v in found]
+    return [get(v, keys) for v in found]
+
+
 def entries(value: Value) -> list[tuple[str, Value]]:
     """``Object.entries``: of objects, arrays and strings (one UTF-16 unit each); nothing for anything else."""
     match value:
@@ -172,6 +183,6 @@ def _member(value: Value, key: str) -> Value:
 
 
 __all__ = [
-    "UNDEFINED", "Undefined", "Value", "blank", "entries", "get", "is_infinite", "is_number", "joined", "kind",
+    "UNDEFINED", "Undefined", "Value", "blank", "entries", "get", "gets", "is_infinite", "is_number", "joined", "kind",
     "placeholder_text", "split_path", "strip_root", "text", "truthy", "without_undefined",
 ]  # fmt: skip
