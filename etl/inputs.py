@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from etl.errors import ConfigError
-from etl.transform import parse_json
+from etl.transform.jsontext import parse as parse_json
 from etl.windows import Window
 
 if TYPE_CHECKING:

@@ -211,7 +211,9 @@ class _Line:
 
 def _examined(job: Job, log: RunLog, counts: Counts, idle: Callable[[], None]) -> Iterator[Examined]:
     """The window's batches, examined and counted, read ahead of what is sent."""
-    batches = job.source.batches(job.plan.window, _paths(job), log.marks)
+    # Whoever names a window wants it read; the schedule need not read again what has not changed.
+    done = log.marks if job.plan.kind == "scheduled" else frozenset()
+    batches = job.source.batches(job.plan.window, _paths(job), done)
     for batch in ReadAhead(batches, depth=2, idle=idle):
         examined = examine(batch, job.billings, job.limits)
         counts.read += batch.table.num_rows

@@ -8,9 +8,11 @@ import pytest
 
 from etl.standin import Standin
 from tests.support.postgres import Cluster
+from tests.support.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +42,9 @@ def postgres(postgres_cluster: Cluster) -> Iterator[str]:
     url = postgres_cluster.create_database()
     yield url
     postgres_cluster.drop_database(url)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, standin: Standin) -> Workspace:
+    """A folder with room for an export, billed to the stand-in."""
+    return Workspace(tmp_path, standin)
