@@ -1,0 +1,192 @@
+"""The sent log: what was recorded is found, exactly, and nothing is recorded twice."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from etl.report import Counts
+from etl.state import sentlog
+from tests.state.building import days, plan, sent
+
+
+def ids(store, **where) -> list[str]:
+    return [i for table in store.sent_log(**where) for i in table["transaction_id"].to_pylist()]
+
+
+def test_an_id_is_new_then_this_runs_then_the_same_or_another_content(store):
+    """The four answers of a lookup."""
+    with store.begin(plan()) as run:
+        assert run.lookup(sent(["a", "b"])).tolist() == [0, 0]
+        run.record(sent(["a"]), [], Counts())
+        assert run.lookup(sent(["a", "b"], bodies=["other", "b"])).tolist() == [3, 0]
+        run.complete(Counts(), ())
+    with store.begin(plan()) as run:
+        assert run.lookup(sent(["b", "a", "a"], bodies=["b", "other", "a"])).tolist() == [0, 2, 1]
+
+
+def test_ids_are_unique_within_an_account_only(store):
+    """Another Metronome account has its own sent log."""
+    with store.begin(plan()) as run:
+        run.record(sent(["a"]), [], Counts())
+    with store.begin(plan(account="sandbox", fingerprint=None)) as run:
+        assert run.lookup(sent(["a"])).tolist() == [0]
+        run.record(sent(["a"]), [], Counts())
+    assert ids(store) == ["a", "a"]
+    assert ids(store, account="sandbox") == ["a"]
+
+
+def test_recording_an_id_again_keeps_the_first_row(store):
+    """Repeats within one call, across calls and across runs are recorded once."""
+    with store.begin(plan()) as run:
+        run.record(sent(["a", "b", "a"], bodies=["1", "2", "3"]), [], Counts())
+        run.record(sent(["b", "c"]), [], Counts())
+        run.complete(Counts(), ())
+    with store.begin(plan()) as run:
+        run.record(sent(["c", "d"], bodies=["x", "d"]), [], Counts())
+        assert run.lookup(sent(["a", "b", "c", "d"], bodies=["1", "2", "c", "d"])).tolist() == [1, 1, 1, 3]
+    assert sorted(ids(store)) == ["a", "b", "c", "d"]
+
+
+def test_a_row_tells_its_story_without_the_source(store, clock):
+    """Account, id, digest, subscription, customer, type, event time, run, time sent."""
+    with store.begin(plan()) as run:
+        frame = sent(["a"], customer_id=["acme"], event_type=["api_call"])
+        run.record(frame, [], Counts())
+    (table,) = store.sent_log()
+    (row,) = table.to_pylist()
+    assert row == {
+        "account": "production",
+        "transaction_id": "a",
+        "digest": frame["digest"][0],
+        "subscription": "usage",
+        "customer_id": "acme",
+        "event_type": "api_call",
+        "event_time": datetime(2026, 11, 1, 10, 20, 30, 456000, UTC),
+        "pipeline": "product",
+        "run_id": run.run_id,
+        "sent_at": clock.time,
+    }
+
+
+@pytest.mark.parametrize("odd", ["nul\0inside", "\ufdd0mark", "émoji 😀", " \n\t'\"\\", "x" * 128])
+def test_ids_with_odd_characters_arrive_intact(store, odd):
+    """PostgreSQL keeps no NUL; such an id is kept all the same, and stays different from every other."""
+    with store.begin(plan()) as run:
+        run.record(sent([odd, "nul", '\ufdd0"nul"'], customer_id=[odd] * 3), [], Counts())
+        assert run.lookup(sent([odd, "nul", "nulinside"])).tolist() == [3, 3, 0]
+        assert set(run.sent_digests([odd, "absent"])) == {odd}
+    assert odd in ids(store, transaction_ids=[odd])
+    assert ids(store, customer_id=odd) == ids(store)
+
+
+def test_a_dry_run_sees_the_log_and_changes_nothing(store):
+    """peek looks up as a run would."""
+    with store.begin(plan()) as run:
+        run.record(sent(["a"]), [], Counts())
+        run.complete(Counts(), ["part"])
+    with store.peek(plan()) as view:
+        assert view.lookup(sent(["a", "b"])).tolist() == [1, 0]
+        assert view.marks == {"part"}
+        assert view.record(sent(["b"]), [], Counts()) == {}
+        view.accept_token()
+        view.complete(Counts(), ["other"])
+    assert ids(store) == ["a"]
+    assert len(store.runs()) == 1
+
+
+def test_a_dry_run_on_nothing_makes_nothing(tmp_path, open_store, url):
+    """A dry run before the first run works, and leaves no file."""
+    store = open_store()
+    with store.peek(plan()) as view:
+        assert view.lookup(sent(["a"])).tolist() == [0]
+        assert view.held(plan().window.until) == []
+    assert store.versions("product") == []
+    assert store.intervals("product") == {}
+    assert store.sizes()["sent_log"] == 0
+    assert store.discard([1], "why") == store.prune() == 0
+    assert list(tmp_path.iterdir()) == []
+    if url.startswith("postgresql"):
+        engine = sa.create_engine(url, poolclass=sa.NullPool)
+        assert sa.inspect(engine).get_table_names() == []
+
+
+def test_two_runs_side_by_side_record_an_id_once(store):
+    """Disjoint windows may meet the same id: whoever records second finds it there."""
+    with store.begin(plan(days(0, 1))) as one, store.begin(plan(days(1, 2))) as two:
+        assert two.lookup(sent(["a"])).tolist() == [0]
+        one.record(sent(["a", "b"]), [], Counts())
+        assert two.lookup(sent(["b"])).tolist() == [1]
+        two.record(sent(["a", "c"]), [], Counts())
+        assert one.lookup(sent(["a", "b", "c"])).tolist() == [3, 3, 1]
+        one.record(sent(["c", "d"]), [], Counts())
+    assert sorted(ids(store)) == ["a", "b", "c", "d"]
+
+
+def test_the_log_is_exact_across_many_segments(store, monkeypatch, clock):
+    """With tiny segments: full ones, ones taken over, ones grown by another run, stored filters and tails."""
+    monkeypatch.setattr(sentlog, "FULL", 8)
+    monkeypatch.setattr(sentlog, "_TAIL", 5)
+    monkeypatch.setattr(sentlog, "_TAIL_AT_END", 2)
+    for start in range(0, 60, 6):
+        window = days(start, start + 1)
+        with store.begin(plan(window)) as run:
+            names = [f"id{n}" for n in range(start, start + 6)]
+            assert not run.lookup(sent(names)).any()
+            run.record(sent(names[:4]), [], Counts())
+            run.record(sent(names), [], Counts())
+            run.complete(Counts(), ())
+        clock.forward(days=1)
+    with store.begin(plan()) as run:
+        everything = [f"id{n}" for n in range(70)]
+        assert run.lookup(sent(everything)).tolist() == [1] * 60 + [0] * 10
+    assert sorted(ids(store, batch=7)) == sorted(everything[:60])
+    assert store.sizes()["segments"] > 5
+
+
+class Model:
+    """What the sent log should be: id → (body, run)."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, tuple[str, int]] = {}
+
+    def answer(self, name: str, body: str, run: int) -> int:
+        there = self.rows.get(name)
+        if there is None:
+            return 0
+        return 3 if there[1] == run else 1 if there[0] == body else 2
+
+    def record(self, pairs, run: int) -> None:
+        for name, body in pairs:
+            self.rows.setdefault(name, (body, run))
+
+
+PAIRS = st.lists(st.tuples(st.sampled_from([f"id{n}" for n in range(30)]), st.sampled_from("xy")), max_size=12)
+STEPS = st.lists(st.tuples(st.integers(0, 1), st.booleans(), PAIRS), max_size=12)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rounds=st.lists(STEPS, min_size=1, max_size=3), full=st.sampled_from([3, 1000]))
+def test_lookup_and_record_behave_as_a_dict(store, monkeypatch, rounds, full):
+    """Two runs at a time, in any interleaving, over tiny and large segments, against a plain dict."""
+    monkeypatch.setattr(sentlog, "FULL", full)
+    monkeypatch.setattr(sentlog, "_TAIL_AT_END", 2)
+    account = f"account-{datetime.now(UTC).timestamp()}"
+    model = Model()
+    for number, steps in enumerate(rounds):
+        one, two = (plan(w, account=account, fingerprint=None) for w in (days(0, 1), days(1, 2)))
+        with store.begin(one) as first, store.begin(two) as second:
+            for which, recording, pairs in steps:
+                run, mine = (first, second)[which], number * 2 + which
+                frame = sent([p[0] for p in pairs], [p[1] for p in pairs])
+                if recording:
+                    run.record(frame, [], Counts())
+                    model.record(pairs, mine)
+                else:
+                    assert run.lookup(frame).tolist() == [model.answer(n, b, mine) for n, b in pairs]
+            first.complete(Counts(), ())
+    assert sorted(ids(store, account=account)) == sorted(model.rows)
