@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def running_standin() -> Iterator[Standin]:
     """The stand-in of this session; tests take ``standin``."""
-    with Standin(max_lifetime=1800) as standin:
+    with Standin(max_lifetime=4 * 3600) as standin:
         yield standin
 
 

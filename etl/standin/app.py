@@ -86,16 +86,17 @@ class App:
         if fault is None:
             await request.answer(*self._handled(request, body))
         elif fault.kind == "delay":
-            await self._serve_late(request, body, fault.seconds)
+            await self._serve_late(request, body, fault)
         else:
             await self._serve_faulty(request, body, fault)
 
-    async def _serve_late(self, request: Request, body: bytes, seconds: float) -> None:
+    async def _serve_late(self, request: Request, body: bytes, fault: Fault) -> None:
         resets = self._resets
-        await asyncio.sleep(seconds)
+        handled = self._handled(request, body) if fault.when == "after_taking" else None
+        await asyncio.sleep(fault.seconds)
         # What a test left behind must not turn up in the next one.
         if resets == self._resets:
-            await request.answer(*self._handled(request, body))
+            await request.answer(*(handled or self._handled(request, body)))
         else:
             await request.reset()
 

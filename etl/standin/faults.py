@@ -6,7 +6,7 @@ A fault is an object with a ``kind`` and, as it needs them:
 ``kind``    what happens
 =========== ========================================================================================
 status      ``status`` is answered, with ``retry_after`` (sent as it is) and ``message`` if given
-delay       the request is handled after ``seconds``
+delay       the answer comes after ``seconds``
 reset       the connection is reset
 truncate    a 200 breaks off in the middle of its body
 web_page    a 200 with an HTML page in it

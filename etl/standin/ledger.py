@@ -15,7 +15,7 @@ import json
 import os
 import tempfile
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from etl.standin.rules import PAST, parsed
 
@@ -34,7 +34,7 @@ class Ledger:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self._file = open(path, "a+b", buffering=0) if path else tempfile.TemporaryFile(buffering=0)  # noqa: SIM115, PTH123 - lives as long as the ledger
+        self._file = _opened(path)
         self._known: dict[str, int] = {}
         self._starts: list[int] = []
         self._times: list[datetime] = []
@@ -101,6 +101,7 @@ class Ledger:
         number = self._known.get(transaction_id)
         if number is None:
             return None
+        self._file.flush()
         start = self._starts[number]
         end = self._starts[number + 1] if number + 1 < len(self._starts) else self._size
         events = parsed(os.pread(self._file.fileno(), end - start, start))["events"]
@@ -108,6 +109,7 @@ class Ledger:
 
     def pieces(self, start: int = 0) -> Iterator[bytes]:
         """The file's bytes from ``start`` to where it ends now."""
+        self._file.flush()
         end = self._size
         for offset in range(start, end, _PIECE):
             yield os.pread(self._file.fileno(), min(_PIECE, end - offset), offset)
@@ -118,8 +120,13 @@ class Ledger:
         self._starts.clear()
         self._times.clear()
         self._size = self.accepted = 0
-        self._file.truncate(0)
         self._file.seek(0)
+        self._file.truncate()
+
+
+def _opened(path: Path | None) -> IO[bytes]:
+    # Only a file that is to survive must have each line before its request is answered.
+    return tempfile.TemporaryFile(buffering=_PIECE) if path is None else path.open("a+b", buffering=0)
 
 
 def _ids_of(line: bytes) -> tuple[list[str], datetime]:

@@ -10,13 +10,13 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING, Any, Self
 
-import httpx
-
 from etl.standin.record import accepted_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    import httpx
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 5.0
@@ -83,7 +83,7 @@ class Standin:
         self.url = json.loads(line)["url"]
         self._command = [c for c in self._command if not c.startswith("--port=")]
         self._command.append(f"--port={self.url.rpartition(':')[2]}")
-        self._client = httpx.Client(base_url=self.url, trust_env=False, timeout=60.0)
+        self._client = _client(self.url)
 
     @property
     def pid(self) -> int:
@@ -171,6 +171,12 @@ class Standin:
         if self._client is None:
             raise RuntimeError("The Metronome stand-in is not running")
         return self._client
+
+
+def _client(url: str) -> httpx.Client:
+    import httpx  # the process itself starts faster without
+
+    return httpx.Client(base_url=url, trust_env=False, timeout=60.0)
 
 
 def _first_line(process: subprocess.Popen[bytes]) -> bytes:

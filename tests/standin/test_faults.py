@@ -74,6 +74,14 @@ def test_a_delayed_request_is_handled(ingest, event, standin):
     assert list(standin.accepted()) == ["t1"]
 
 
+@pytest.mark.parametrize(("when", "taken"), [("before_taking", 0), ("after_taking", 1)])
+def test_a_slow_answer_may_come_too_late(client, event, standin, when, taken):
+    standin.set_faults([{"kind": "delay", "seconds": 1, "when": when}])
+    with pytest.raises(httpx.ReadTimeout):
+        client.post("/v1/ingest", json=[event()], timeout=0.2)
+    assert len(standin.accepted()) == taken
+
+
 def test_a_followed_redirect_is_counted(client, event, standin):
     standin.set_faults([{"kind": "status", "status": 302}])
     client.post("/v1/ingest", json=[event()], follow_redirects=True)
