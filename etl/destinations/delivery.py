@@ -51,7 +51,7 @@ class MetronomeDelivery:
         self._numbered = self._chunks = self._bytes = self._events = 0
         self._failure: MetronomeError | None = None
         self._raised = False
-        self._tasks: dict[asyncio.Task[None], Job] = {}
+        self._tasks: dict[asyncio.Task[ChunkResult | None], Job] = {}
         self._running: Future[None] = Future()
         self._thread = threading.Thread(target=self._work, name="metronome-delivery", daemon=True)
 
@@ -176,21 +176,22 @@ class MetronomeDelivery:
             if self._failure is None:
                 task = self._loop.create_task(self._run(job))
                 self._tasks[task] = job
-                task.add_done_callback(self._tasks.pop)
+                task.add_done_callback(self._done)
             else:
                 self._end(job, None)
 
-    async def _run(self, job: Job) -> None:
-        result = None
+    async def _run(self, job: Job) -> ChunkResult | None:
         try:
-            result = await self._sender.send(job)
-        except asyncio.CancelledError:
-            pass
+            return await self._sender.send(job)
         except MetronomeError as error:
             self._stop(error.with_traceback(None))
         except Exception as error:  # noqa: BLE001 - whatever it is, the pipeline must hear of it
             self._stop(_unexpected(f"Sending chunk {job.number}", error))
-        self._end(job, result)
+        return None
+
+    def _done(self, task: asyncio.Task[ChunkResult | None]) -> None:
+        """Not the end of ``_run``: a task that is cancelled before its first step never gets there."""
+        self._end(self._tasks.pop(task), None if task.cancelled() else task.result())
 
     def _stop(self, failure: MetronomeError) -> None:
         """Begins no further request; answers on their way are awaited, everything else is given up."""

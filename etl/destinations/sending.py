@@ -105,6 +105,7 @@ class Sender:
             rows = self._young(job, rows) if job.requests else rows
             if not rows:
                 return rows, None
+            job.retries += tries > 0
             answer, action = await self._request(job, rows)
             tries += 1
             if action == "sent":
@@ -115,7 +116,6 @@ class Sender:
                 raise self._unknown(job, rows, answer)
             since = self._clock.monotonic() if since is None else since
             await self._wait_for_retry(job, answer, tries, since)
-            job.retries += 1
 
     def _young(self, job: Job, rows: Sequence[int]) -> Sequence[int]:
         """The rows that may still be sent; time has passed since their age was checked."""
@@ -143,7 +143,9 @@ class Sender:
             self.concurrency.leave(entered, failed=failed)
 
     async def _wait_for_retry(self, job: Job, answer: Answer | NoAnswer, tries: int, since: float) -> None:
-        """Sleeps until the next try, or raises when ``retry_for`` does not allow another."""
+        """Sleeps until the next try, or raises when there is to be none."""
+        if self.stopping:
+            raise asyncio.CancelledError
         asked = self._asked_to_wait(answer)
         left = since + self._seconds - self._clock.monotonic()
         if left <= 0 or asked > left:

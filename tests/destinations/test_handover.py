@@ -9,7 +9,9 @@ import pytest
 
 from etl.chunks import chunks
 from etl.destinations.delivery import Bounds, MetronomeDelivery
+from etl.destinations.pace import Clock
 from etl.errors import MetronomeError
+from etl.ports import Chunk
 from tests.destinations.server import OK, Received, Reply, Server, refusal
 from tests.destinations.support import FakeTime, deliver, metronome, outcomes, usage_events
 
@@ -105,9 +107,8 @@ def test_leaving_gives_up_what_is_in_flight_at_once():
 
 
 def test_leaving_does_not_wait_for_a_back_off():
-    clock = FakeTime().clock.__class__()
     with Server(lambda _: Reply(503, b"", {"retry-after": "300"})) as server:
-        with metronome(server.url, clock=clock).open() as delivery:
+        with metronome(server.url, clock=Clock()).open() as delivery:
             delivery.submit(one_event_chunks(1)[0])
             server.wait_for(1)
         assert not [thread for thread in threading.enumerate() if thread.name == "metronome-delivery"]
@@ -199,6 +200,41 @@ def test_a_fault_of_this_program_stops_the_delivery_loudly():
         ):
             delivery.drain(timeout=20)
         assert delivery.results() == []
+
+
+def test_a_stop_gives_up_chunks_that_have_not_begun():
+    """Even those handed over in the same breath as the one that stops the delivery: ``drain`` must not wait."""
+    events = usage_events(3)
+    broken = Chunk(events, 0, 1, "no bytes")
+    begun = threading.Event()
+    with Server(lambda _: OK) as server, metronome(server.url, gzip=True).open() as delivery:
+        delivery._loop.call_soon_threadsafe(begun.wait)
+        delivery.submit(broken)
+        for chunk in one_event_chunks(3):
+            delivery.submit(chunk)
+        begun.set()
+        with pytest.raises(MetronomeError, match="TypeError"):
+            delivery.drain(timeout=20)
+        delivery.drain(timeout=20)
+        assert delivery.in_flight == 0
+        assert server.received == []
+
+
+def test_a_stop_does_not_wait_for_a_chunk_that_is_to_be_retried():
+    """Two on the wire: one is answered 403, the other 503 with five minutes to wait, on a real clock."""
+
+    def answer(request: Received) -> Reply:
+        return refusal(403, "Forbidden") if request.ids == ["t0"] else Reply(503, b"", {"retry-after": "300"})
+
+    with Server(answer, held=True) as server, metronome(server.url, clock=Clock()).open() as delivery:
+        for chunk in one_event_chunks(2):
+            delivery.submit(chunk)
+        server.wait_for(2)
+        server.release()
+        with pytest.raises(MetronomeError, match="refuses the token"):
+            delivery.drain(timeout=20)
+        delivery.drain(timeout=20)
+        assert delivery.in_flight == 0
 
 
 def test_fewer_requests_at_once_while_metronome_is_overloaded():
