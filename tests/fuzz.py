@@ -1,8 +1,7 @@
 """Throws generated triggers and mappings at their compilers: ``python -m tests.fuzz --minutes 10``.
 
-Reports every exception that is not a documented refusal, and every input that takes longer than a second of
-processor time; prints how
-many inputs of each kind were tried. Exit code 1 when anything was reported.
+Reports every exception that is not a documented refusal, and every input that takes more than a second of processor
+time; prints how many inputs of each kind were tried. Exit code 1 when anything was reported.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,8 @@ from etl.transform.tracks import Events
 
 VECTORS = Path(__file__).parents[1] / "conformance" / "segment_vectors.ndjson"
 RECORDED = json.loads((Path(__file__).parent / "recorded" / "triggers.json").read_text())
+TEXTS = ("type", "event", "userId", "name")
+OBJECTS = {"properties", "traits", "context"}
 
 
 def verdicts(text, events):
@@ -50,6 +53,32 @@ def test_generated_triggers_give_what_segments_package_gave():
         if (got := verdicts(text, RECORDED["events"])) != expected
     }
     assert wrong == {}
+
+
+def nested_table(events):
+    """The same events with text columns, and their objects as JSON text."""
+    columns = {key: pa.array([event.get(key) for event in events], pa.string()) for key in TEXTS}
+    for key in OBJECTS:
+        texts = [json.dumps(event[key]) if key in event else None for event in events]
+        columns[key] = pa.ExtensionArray.from_storage(pa.json_(), pa.array(texts, pa.string()))
+    return Events(pa.table(columns), "segment")
+
+
+def test_generated_triggers_give_the_same_on_columns_of_text_and_json_text():
+    """Only events such a table can hold: text or nothing in its text columns, no null where it has an object."""
+    rows = [
+        row
+        for row, event in enumerate(RECORDED["events"])
+        if all(isinstance(event.get(key), str | None) for key in TEXTS)
+        and None not in map(event.get, OBJECTS & event.keys())
+    ]
+    table = nested_table([RECORDED["events"][row] for row in rows])
+    assert len(rows) == 9
+    for text, expected in RECORDED["cases"]:
+        if expected != "E":
+            mask, errors = compile_trigger(text).matches(table)
+            got = ["T" if row in errors else "01"[int(matched)] for row, matched in enumerate(mask)]
+            assert got == [expected[row] for row in rows], text
 
 
 @pytest.mark.parametrize(
