@@ -62,3 +62,8 @@ def _file(name: str, directory: Path) -> str:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
     raise MissingReferenceError(f"needs the file {name}, which cannot be read: {reason}")
+
+
+def escape(text: str) -> str:
+    """What to write in a config for ``text`` itself: ``$${VAR}`` for ``${VAR}``."""
+    return _PATTERN.sub(lambda match: f"${match[0]}", text)
