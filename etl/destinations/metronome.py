@@ -157,7 +157,7 @@ def _headers(token: str, url: httpx.URL, user_agent: str, *, gzip: bool) -> dict
         "host": url.netloc.decode(),
         "authorization": f"Bearer {token}",
         "content-type": "application/json",
-        "accept": "application/json",
+        "accept": "application/json, */*;q=0.5",
         "accept-encoding": "identity",
         "user-agent": user_agent,
     }
