@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import IO
 
-    from etl.ports import Source
+    from etl.ports import EventBatch, Source
 
 #: Every moment a cursor can have.
 ALL_TIME = Window(datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
@@ -38,9 +38,9 @@ def tables(path: str) -> Iterator[pa.Table | list[Any]]:
     return _parquet(path) if _is_parquet(path) else _json_lines(path)
 
 
-def source_tables(source: Source) -> Iterator[pa.Table]:
+def source_batches(source: Source) -> Iterator[EventBatch]:
     """Every batch of ``source``, whatever its cursor."""
-    return (batch.table for batch in source.batches(ALL_TIME))
+    return source.batches(ALL_TIME)
 
 
 def _is_parquet(path: str) -> bool:

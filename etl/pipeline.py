@@ -11,15 +11,17 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
+from etl import held
 from etl import letters as dead
 from etl.breaker import Breaker
 from etl.chunks import chunks
-from etl.decide import MAX_AHEAD, decide
+from etl.decide import MAX_AHEAD, UNKNOWN, decide
 from etl.errors import CircuitBreakerError, EtlError, InterruptedRunError
 from etl.examine import Billing, Examined, examine
 from etl.identity import digests, transaction_keys
@@ -37,7 +39,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from etl.events import Path
-    from etl.ports import DeadLetter, Delivery, Destination, EventBatch, Progress, RunLog, RunPlan, Source, State
+    from etl.ports import (
+        DeadLetter,
+        Delivery,
+        Destination,
+        EventBatch,
+        Progress,
+        RunLog,
+        RunPlan,
+        Source,
+        State,
+    )
 
 #: Seconds that a run being stopped waits for what is in flight (issue: Ctrl-C ends within ten seconds).
 GRACE_SECONDS = 7.0
@@ -127,7 +139,7 @@ class _Line:
 
     def __init__(self, job: Job, log: RunLog, delivery: Delivery, seen: SeenIds, counts: Counts) -> None:
         self.job, self.log, self.delivery, self.seen, self.counts = job, log, delivery, seen, counts
-        self.recorder = Recorder(log, delivery, counts, job.breaker().judge)
+        self.recorder = Recorder(log, delivery, counts, job.breaker())
 
     def run(self, marks: set[str]) -> None:
         self.recorder.start()
@@ -136,6 +148,9 @@ class _Line:
                 self._bill(examined)
                 if examined.batch.mark:
                     marks.add(examined.batch.mark)
+            self._drain()
+            self.recorder.flush()
+            self._release()
             self._drain()
         except BaseException:
             self._finish_in_flight()
@@ -149,19 +164,27 @@ class _Line:
 
     def _bill(self, examined: Examined) -> None:
         pairs = _identified(examined.pairs)
-        with self.recorder.log_lock:
-            outcomes = _outcomes(self.job, self.log, self.seen, pairs)
+        outcomes = _outcomes(self.job, self.log, self.seen, pairs)
         self.recorder.add_letters([*dead.unreadable(examined.batch.unreadable), *dead.rejected(examined)])
         for outcome in set(outcomes) - {"send"}:
             chosen = pairs[outcomes == outcome]
             self.counts.add(outcome, _by_subscription(chosen))
             self.recorder.add_letters(self._letters(examined, chosen, outcome))
-        self._submit(examined, pairs[outcomes == "send"].reset_index(drop=True))
+        events = pairs[outcomes == "send"].reset_index(drop=True)
+        self.recorder.expect(events, partial(dead.held_back, examined))
+        self._submit(events)
 
-    def _submit(self, examined: Examined, events: pd.DataFrame) -> None:
-        if not len(events):
+    def _release(self) -> None:
+        """Send the held pairs of earlier windows that came due; those this window met are recorded by now."""
+        due = held.due(self.log.held(self.job.clock()), {billing.name for billing in self.job.billings})
+        if not due:
             return
-        self.recorder.expect(events, examined)
+        pairs = _identified(held.pairs(due))
+        new = pairs[self.log.lookup(pairs) == UNKNOWN].reset_index(drop=True)
+        self.recorder.expect(new, partial(held.letters, due), numbers=new["number"].to_numpy())
+        self._submit(new)
+
+    def _submit(self, events: pd.DataFrame) -> None:
         for chunk in chunks(events):
             self._look_up()
             while not (self.delivery.ready(_POLL_SECONDS) and self.recorder.has_room(len(chunk))):

@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from etl import letters as dead
+from etl.errors import CircuitBreakerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from etl.examine import Examined
+    from etl.breaker import Breaker
     from etl.ports import ChunkResult, DeadLetter, Delivery, RunLog
     from etl.report import Counts
+
+    #: Makes the dead letters of pairs: (pairs, outcome, a reason for each) → letters.
+    Letters = Callable[[pd.DataFrame, str, Sequence[str]], list[DeadLetter]]
 
 MAX_UNRECORDED = 100_000
 GROUP_EVENTS = 40_000
@@ -33,49 +36,48 @@ _TICK = 0.02
 
 @dataclass
 class _Outgoing:
-    """The usage events of one batch on their way: which rows were confirmed, and how many are still out."""
+    """Usage events on their way: which rows were confirmed, which came to another end, how many are still out.
 
-    examined: Examined
+    ``letters`` makes the dead letters of rows that were not taken. ``numbers``: for held pairs of earlier runs,
+    the numbers of their letters, by row.
+    """
+
+    letters: Letters
+    numbers: np.ndarray | None
     confirmed: np.ndarray
+    refused: np.ndarray
     remaining: int
 
 
 class Recorder:
     """Owns everything between a chunk's answer and its commit. Start it with ``with``; errors show in ``check``."""
 
-    def __init__(
-        self,
-        log: RunLog,
-        delivery: Delivery,
-        counts: Counts,
-        judge: Callable[[Counts, ChunkResult | None], None],
-    ) -> None:
+    def __init__(self, log: RunLog, delivery: Delivery, counts: Counts, breaker: Breaker) -> None:
         self._log = log
         self._delivery = delivery
         self._counts = counts
-        self._judge = judge
+        self._breaker = breaker
         self._lock = threading.RLock()
-        #: The run log is one connection: whoever looks up while this thread may commit takes this lock.
-        self.log_lock = threading.Lock()
         self._outgoing: dict[int, tuple[pd.DataFrame, _Outgoing]] = {}
         self._letters: list[DeadLetter] = []
         self._unrecorded = 0
         self._oldest: float | None = None
+        self._token_accepted = False
         self._error: BaseException | None = None
         self._closing = threading.Event()
+        self._flushing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="etl-recorder", daemon=True)
 
     def start(self) -> None:
         """Begin to collect and record."""
         self._thread.start()
 
-    def expect(self, events: pd.DataFrame, examined: Examined) -> None:
+    def expect(self, events: pd.DataFrame, letters: Letters, numbers: np.ndarray | None = None) -> None:
         """``events`` (columns of ``PAIR_COLUMNS``, ``key``, ``digest``) are about to be submitted, all of them."""
+        none = np.zeros(len(events), bool)
         with self._lock:
-            self._outgoing[id(events)] = (
-                events,
-                _Outgoing(examined, np.zeros(len(events), bool), len(events)),
-            )
+            outgoing = _Outgoing(letters, numbers, none, none.copy(), len(events))
+            self._outgoing[id(events)] = (events, outgoing)
 
     def add_letters(self, letters: Sequence[DeadLetter]) -> None:
         """Dead letters found before sending."""
@@ -94,6 +96,13 @@ class Recorder:
         if self._error is not None:
             raise self._error
 
+    def flush(self) -> None:
+        """Wait until everything answered so far is recorded. Raises what the recording failed with."""
+        self._flushing.set()
+        while self._flushing.is_set() and self._error is None:
+            time.sleep(_TICK)
+        self.check()
+
     def close(self) -> None:
         """Record everything that was confirmed, and end. Raises what the recording failed with."""
         self._closing.set()
@@ -104,13 +113,16 @@ class Recorder:
     def _work(self) -> None:
         try:
             while not self._closing.wait(_TICK):
+                flushing = self._flushing.is_set()
                 self._collect()
-                if self._due():
+                if flushing or self._due():
                     self._record()
+                if flushing:
+                    self._flushing.clear()
             self._collect()
             self._record()
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that runs the pipeline
-            self._error = error
+            self._error = self._error or error
 
     def _due(self) -> bool:
         waited = time.monotonic() - self._oldest if self._oldest else 0.0
@@ -122,57 +134,100 @@ class Recorder:
         for result in self._delivery.results():
             with self._lock:
                 self._take(result)
-            self._judge(self._counts, result)
+            self._ask_breaker(result)
+
+    def _ask_breaker(self, result: ChunkResult | None) -> None:
+        """A tripped breaker stops the run, not the recording of what Metronome has already confirmed."""
+        try:
+            self._breaker.judge(self._counts, result)
+        except CircuitBreakerError as error:
+            self._error = self._error or error
 
     def _take(self, result: ChunkResult) -> None:
         chunk = result.chunk
         events, outgoing = self._outgoing[id(chunk.events)]
+        refused = [*result.refused, *result.too_old]
         outgoing.remaining -= len(chunk)
         outgoing.confirmed[chunk.start : chunk.stop] = True
-        outgoing.confirmed[[*result.refused, *result.too_old]] = False
+        outgoing.confirmed[refused] = False
+        outgoing.refused[refused] = True
         self._counts.requests += result.requests
         self._counts.retries += result.retries
-        self._refuse(result, events, outgoing)
-        confirmed = len(chunk) - len(result.refused) - len(result.too_old)
-        self._unrecorded += confirmed
+        self._refuse(events, outgoing, "rejected", list(result.refused), list(result.refused.values()))
+        late = list(result.too_old)
+        self._refuse(
+            events, outgoing, "too_old", late, ["older than max_age when it was retried"] * len(late)
+        )
+        self._unrecorded += len(chunk) - len(refused)
         self._oldest = self._oldest or time.monotonic()
 
-    def _refuse(self, result: ChunkResult, events: pd.DataFrame, outgoing: _Outgoing) -> None:
-        """Count and keep what Metronome refused, and what grew too old while it was retried."""
-        for outcome, rows, reasons in (
-            ("rejected", list(result.refused), list(result.refused.values())),
-            (
-                "too_old",
-                list(result.too_old),
-                ["older than max_age when it was retried"] * len(result.too_old),
-            ),
-        ):
-            if rows:
-                pairs = events.iloc[rows]
-                self._letters.extend(dead.held_back(outgoing.examined, pairs, outcome, reasons))
-                self._counts.add(outcome, pairs["subscription"].value_counts().to_dict())
+    def _refuse(
+        self, events: pd.DataFrame, outgoing: _Outgoing, outcome: str, rows: list[int], reasons: list[str]
+    ) -> None:
+        """Count and keep what was not taken."""
+        if rows:
+            pairs = events.iloc[rows]
+            self._letters.extend(outgoing.letters(pairs, outcome, reasons))
+            if outgoing.numbers is None:
+                self._counts.add(outcome, _by_subscription(pairs))
 
     def _record(self) -> None:
         with self._lock:
-            sent, letters = self._confirmed(), self._letters
+            group = self._group()
             self._letters, self._oldest = [], None
-            if sent is not None:
-                self._counts.add("sent", sent["subscription"].value_counts().to_dict())
-            unrecorded = 0 if sent is None else len(sent)
-        if unrecorded or letters:
-            frame = sent if sent is not None else pd.DataFrame()
-            with self.log_lock:
-                self._counts.add_new_letters(self._log.record(frame, letters, self._counts))
-            self._unrecorded -= unrecorded
-            self._judge(self._counts, None)
+        if not (len(group.sent) or group.letters or group.ended):
+            return
+        group.count(self._counts, 1)
+        try:
+            new = self._log.record(group.sent, group.letters, self._counts, group.ended)
+        except BaseException:
+            # Not recorded is not sent: the next run sends these again, and counts them.
+            group.count(self._counts, -1)
+            raise
+        self._counts.add_new_letters(new)
+        self._unrecorded -= len(group.sent)
+        self._accept_token(len(group.sent))
+        self._ask_breaker(None)
 
-    def _confirmed(self) -> pd.DataFrame | None:
-        """The confirmed rows of every batch, taken out; batches that are through are let go."""
-        frames = []
+    def _accept_token(self, sent: int) -> None:
+        if sent and not self._token_accepted:
+            self._log.accept_token()
+            self._token_accepted = True
+
+    def _group(self) -> _Group:
+        """Everything that can be recorded now, taken out; batches that are through are let go."""
+        sent, pairs, ended = [], [], []
         for key, (events, outgoing) in list(self._outgoing.items()):
             if outgoing.confirmed.any():
-                frames.append(events[outgoing.confirmed])
-                outgoing.confirmed[:] = False
+                sent.append(events[outgoing.confirmed])
+                if outgoing.numbers is None:
+                    pairs.append(sent[-1])
+            if outgoing.numbers is not None:
+                ended += [int(n) for n in outgoing.numbers[outgoing.confirmed | outgoing.refused]]
+            outgoing.confirmed[:] = False
+            outgoing.refused[:] = False
             if outgoing.remaining == 0:
                 del self._outgoing[key]
-        return pd.concat(frames, ignore_index=True) if frames else None
+        return _Group(_together(sent), _by_subscription(_together(pairs)), self._letters, ended)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """One commit. ``pairs``: how many of ``sent`` are pairs of this window, by subscription."""
+
+    sent: pd.DataFrame
+    pairs: dict[str, int]
+    letters: list[DeadLetter]
+    ended: list[int]
+
+    def count(self, counts: Counts, sign: int) -> None:
+        counts.add("sent", {name: sign * number for name, number in self.pairs.items()})
+        counts.released += sign * (len(self.sent) - sum(self.pairs.values()))
+
+
+def _together(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame({"subscription": []})
+
+
+def _by_subscription(pairs: pd.DataFrame) -> dict[str, int]:
+    return {str(name): int(number) for name, number in pairs["subscription"].value_counts().items()}

@@ -13,6 +13,9 @@ from etl.cli.options import config_option, load
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    import pyarrow as pa
+
+    from etl.ports import Source
     from etl.subscription import Subscription
 
 
@@ -25,17 +28,23 @@ def command(config_path: str, input_path: str | None) -> int:
     INPUT is a file of JSON lines (also gzipped) or Parquet, or - for JSON lines on stdin; without it the config's
     source is read. Exits 1 if anything was rejected.
     """
-    from etl.inputs import source_tables, tables
+    from etl.inputs import tables
     from etl.wiring import source_of
 
     config = load(config_path)
-    batches = source_tables(source_of(config)) if input_path is None else tables(input_path)
+    batches = _tables_of(source_of(config)) if input_path is None else tables(input_path)
     rejected = False
     for line, was_rejected in _outcomes(batches, list(config.subscriptions)):
         sys.stdout.write(line)
         rejected |= was_rejected
     sys.stdout.flush()
     return int(rejected)
+
+
+def _tables_of(source: Source) -> Iterator[pa.Table]:
+    from etl.inputs import source_batches
+
+    return (batch.table for batch in source_batches(source))
 
 
 def _outcomes(batches: Iterable[Any], subscriptions: list[Subscription]) -> Iterator[tuple[str, bool]]:
