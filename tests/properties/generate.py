@@ -6,26 +6,30 @@ One grammar serves the seeded runs and hypothesis (see ``strategies``), whose ``
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from tests.properties import words
 from tests.properties.words import (
     DATES,
     EVENT_NAMES,
     KEYS,
-    LIQUID,
     NUMBERS,
     OPERATORS,
-    PATHS,
     STRINGS,
-    TEMPLATES,
-    TRIGGER_FIELDS,
     TRIGGER_NOISE,
     TRIGGER_VALUES,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from random import Random
+
+_DIRECTIVES = (
+    "@if", "@case", "@replace", "@arrayPath", "@path", "@template", "@literal", "@flatten", "@json", "@merge",
+    "@transform", "@excludeWhenNull", "@liquid",
+)  # fmt: skip
 
 DEFAULT = {
     "transaction_id": {"@path": "$.messageId"},
@@ -36,280 +40,295 @@ DEFAULT = {
 }
 
 
-def scalar(random: Random) -> Any:
-    """A string, number, boolean or null."""
-    kind = random.randrange(10)
-    if kind < 4:
-        return random.choice(STRINGS)
-    if kind < 7:
-        return number(random)
-    return random.choice([True, False, None, "", 0])
+@dataclass(frozen=True)
+class Words:
+    """What mappings and triggers may name; narrower where an encoding of events holds less."""
+
+    fields: Sequence[str] = words.TRIGGER_FIELDS
+    paths: Sequence[str] = words.PATHS
+    templates: Sequence[str] = words.TEMPLATES
+    liquid: Sequence[str] = words.LIQUID
 
 
-def number(random: Random) -> Any:
-    """A number as JSON texts have them: small, large, long, fractional."""
-    kind = random.randrange(6)
-    if kind < 2:
-        return random.randrange(-3, 12)
-    if kind == 2:
-        return round(random.uniform(-1000, 1000), random.randrange(6))
-    if kind == 3:
-        return random.randrange(10 ** random.randrange(1, 26))
-    return random.choice(NUMBERS)
+class Grammar:
+    """Draws events, triggers and mappings from ``random``."""
 
+    def __init__(self, random: Random, words: Words = Words()) -> None:
+        self.random = random
+        self.words = words
 
-def value(random: Random, depth: int = 3) -> Any:
-    """Any JSON value, nested up to ``depth``."""
-    kind = random.randrange(12) if depth else 0
-    if kind < 8:
-        return scalar(random)
-    if kind < 10:
-        return [value(random, depth - 1) for _ in range(random.randrange(4))]
-    return properties(random, depth - 1)
+    def scalar(self) -> Any:
+        """A string, number, boolean or null."""
+        kind = self.random.randrange(10)
+        if kind < 4:
+            return self.random.choice(STRINGS)
+        if kind < 7:
+            return self.number()
+        return self.random.choice([True, False, None, "", 0])
 
+    def number(self) -> Any:
+        """A number as JSON texts have them: small, large, long, fractional."""
+        kind = self.random.randrange(6)
+        if kind < 2:
+            return self.random.randrange(-3, 12)
+        if kind == 2:
+            return round(self.random.uniform(-1000, 1000), self.random.randrange(6))
+        if kind == 3:
+            return self.random.randrange(10 ** self.random.randrange(1, 26))
+        return self.random.choice(NUMBERS)
 
-def properties(random: Random, depth: int = 3) -> dict[str, Any]:
-    """An object with some of the usual keys."""
-    return {random.choice(KEYS): value(random, depth) for _ in range(random.randrange(7))}
+    def value(self, depth: int = 3) -> Any:
+        """Any JSON value, nested up to ``depth``."""
+        kind = self.random.randrange(12) if depth > 0 else 0
+        if kind < 8:
+            return self.scalar()
+        if kind < 10:
+            return [self.value(depth - 1) for _ in range(self.random.randrange(4))]
+        return self.properties(depth - 1)
 
+    def properties(self, depth: int = 3) -> dict[str, Any]:
+        """An object with some of the usual keys."""
+        return {self.random.choice(KEYS): self.value(depth) for _ in range(self.random.randrange(7))}
 
-def _maybe(random: Random, event: dict[str, Any], key: str, usual: Any, odd: Any) -> None:
-    """Mostly the usual value; sometimes none, null, or an odd one."""
-    kind = random.randrange(60)
-    if kind < 56:
-        event[key] = usual
-    elif kind == 56:
-        event[key] = None
-    elif kind < 59:
-        event[key] = odd
+    def _maybe(self, event: dict[str, Any], key: str, usual: Any, odd: Any) -> None:
+        """Mostly the usual value; sometimes none, null, or an odd one."""
+        kind = self.random.randrange(60)
+        if kind < 56:
+            event[key] = usual
+        elif kind == 56:
+            event[key] = None
+        elif kind < 59:
+            event[key] = odd
 
+    def event(self) -> dict[str, Any]:
+        """A track event, most often a sound one."""
+        made: dict[str, Any] = {"type": self.random.choice(["track"] * 12 + ["page", "identify", None])}
+        self._maybe(made, "event", self.random.choice(EVENT_NAMES), self.scalar())
+        self._maybe(made, "messageId", f"m-{self.random.randrange(10**6)}", self.value(1))
+        self._maybe(made, "userId", self.random.choice(["u1", "ann@x.io", "é", ""]), self.value(1))
+        self._maybe(made, "name", self.random.choice(["Home", "true", "null", "5"]), self.scalar())
+        self._maybe(made, "timestamp", self.timestamp(), self.random.choice([self.number(), self.value(1)]))
+        self._maybe(made, "context", self.context(), self.value(1))
+        self._maybe(made, "properties", self.properties(), self.value(1))
+        self._maybe(made, "traits", self.properties(1), self.scalar())
+        return made
 
-def event(random: Random) -> dict[str, Any]:
-    """A track event, most often a sound one."""
-    made: dict[str, Any] = {"type": random.choice(["track"] * 12 + ["page", "identify", None])}
-    _maybe(random, made, "event", random.choice(EVENT_NAMES), scalar(random))
-    _maybe(random, made, "messageId", f"m-{random.randrange(10**6)}", value(random, 1))
-    _maybe(random, made, "userId", random.choice(["u1", "ann@x.io", "é", ""]), value(random, 1))
-    _maybe(random, made, "name", random.choice(["Home", "true", "null", "5"]), scalar(random))
-    _maybe(random, made, "timestamp", timestamp(random), random.choice([number(random), value(random, 1)]))
-    _maybe(random, made, "context", context(random), value(random, 1))
-    _maybe(random, made, "properties", properties(random), value(random, 1))
-    _maybe(random, made, "traits", properties(random, 1), scalar(random))
-    return made
-
-
-def timestamp(random: Random) -> str:
-    """An ISO instant, or one of the odder dates."""
-    if random.randrange(12) == 0:
-        return random.choice(DATES)
-    year, month, day = random.randrange(2020, 2027), random.randrange(1, 13), random.randrange(1, 29)
-    clock = f"{random.randrange(24):02d}:{random.randrange(60):02d}:{random.randrange(60):02d}"
-    fraction = random.choice(["", ".5", ".05", ".123", ".123456", f".{random.randrange(1000):03d}"])
-    zone = random.choice(["Z", "Z", "Z", "", "+00:00", "-05:30", "+0100"])
-    return f"{year}-{month:02d}-{day:02d}{random.choice('TTTt ')}{clock}{fraction}{zone}"
-
-
-def context(random: Random) -> dict[str, Any]:
-    """A context, most often with a group."""
-    made = properties(random, 1)
-    _maybe(random, made, "groupId", f"acct_{random.randrange(99)}", value(random, 1))
-    _maybe(random, made, "library", {"name": "analytics.js", "version": "4.1"}, scalar(random))
-    if random.randrange(15) == 0:
-        made["personas"] = random.choice(
-            [None, {}, {"computation_class": "audience", "computation_key": "s"}]
+    def timestamp(self) -> str:
+        """An ISO instant, or one of the odder dates."""
+        if self.random.randrange(12) == 0:
+            return self.random.choice(DATES)
+        year, month, day = (
+            self.random.randrange(2020, 2027),
+            self.random.randrange(1, 13),
+            self.random.randrange(1, 29),
         )
-    return made
-
-
-# Triggers
-
-
-def condition(random: Random) -> str:
-    """One comparison or call, mostly sound."""
-    field = random.choice(TRIGGER_FIELDS)
-    if random.randrange(4):
-        return f"{field} {random.choice(OPERATORS)} {random.choice(TRIGGER_VALUES)}"
-    negation = random.choice(["", "!"])
-    name = random.choice(["contains", "match"])
-    space = random.choice(["", " "])
-    return f"{negation}{name}({field},{space}{random.choice(TRIGGER_VALUES)})"
-
-
-def trigger(random: Random) -> str:
-    """Conditions joined by and/or, sometimes in parentheses, sometimes with characters changed."""
-    if random.randrange(8) == 0:
-        return 'type = "track"'
-    parts = [condition(random) for _ in range(random.choice([1, 1, 2, 2, 3, 4]))]
-    if len(parts) > 1 and random.randrange(3) == 0:
-        inner = f" {random.choice(['and', 'or'])} ".join(parts[1:])
-        parts = [parts[0], f"{random.choice(['', '', '!'])}({inner})"]
-    text = parts[0]
-    for part in parts[1:]:
-        text += f" {random.choice(['and', 'or', 'and', 'or', 'AND', ''])} {part}"
-    return mutated(random, text) if random.randrange(6) == 0 else text
-
-
-def mutated(random: Random, text: str) -> str:
-    """The text with a few pieces dropped, doubled or replaced."""
-    for _ in range(random.randrange(1, 4)):
-        at = random.randrange(len(text) + 1)
-        end = min(len(text), at + random.randrange(4))
-        text = (
-            text[:at] + random.choice(["", "", text[at:end] * 2, random.choice(TRIGGER_NOISE)]) + text[end:]
+        clock = (
+            f"{self.random.randrange(24):02d}:{self.random.randrange(60):02d}:{self.random.randrange(60):02d}"
         )
-    return text
-
-
-# Mappings
-
-
-def path(random: Random) -> dict[str, Any]:
-    """A @path, of a string most of the time."""
-    if random.randrange(40) == 0:
-        return {"@path": random.choice([part(random, 1), 5, None, {}])}
-    return {"@path": random.choice(PATHS)}
-
-
-def part(random: Random, depth: int = 3) -> Any:
-    """A piece of a mapping: raw data, a directive, or an object or array of pieces."""
-    kind = random.randrange(16)
-    if depth == 0 or kind < 4:
-        return path(random)
-    if kind == 4:
-        return scalar(random)
-    if kind == 5:
-        return {random.choice(KEYS): part(random, depth - 1) for _ in range(random.randrange(4))}
-    if kind == 6:
-        return [part(random, depth - 1) for _ in range(random.randrange(4))]
-    return directive(random, depth - 1)
-
-
-def _spoiled(random: Random, options: Any) -> Any:
-    """The options of a directive, once in a while with one missing or nonsense in its place."""
-    if random.randrange(25) or not isinstance(options, dict) or not options:
-        return options
-    key = random.choice(list(options))
-    if random.randrange(2):
-        return {name: item for name, item in options.items() if name != key}
-    return options | {key: random.choice([None, 5, "", [], {}, "x", {"@bad": 1}, {"@path": "$.event"}])}
-
-
-def directive(random: Random, depth: int) -> dict[str, Any]:
-    """Any directive of the language."""
-    name = random.choice(list(_DIRECTIVES))
-    made = {name: _spoiled(random, _DIRECTIVES[name](random, depth))}
-    kind = random.randrange(150)
-    if kind == 0:
-        return made | random.choice([{"other": 1}, {"@path": "$.event"}, {"_metadata": {"label": "x"}}])
-    return {"@unknown": 1} if kind == 1 else made
-
-
-def _if(random: Random, depth: int) -> dict[str, Any]:
-    tested = random.choice(["exists", "blank"])
-    return {tested: part(random, depth), "then": part(random, depth), "else": part(random, depth)}
-
-
-def _case(random: Random, depth: int) -> dict[str, Any]:
-    return {"operator": random.choice(["lower", "upper", "lower", "Upper"]), "value": textual(random, depth)}
-
-
-def textual(random: Random, depth: int) -> Any:
-    """A string or a directive."""
-    return random.choice(STRINGS) if random.randrange(6) == 0 else directive_or_path(random, depth)
-
-
-def directive_or_path(random: Random, depth: int) -> dict[str, Any]:
-    """A directive that is not too deep."""
-    return directive(random, depth - 1) if depth and random.randrange(3) == 0 else path(random)
-
-
-def _replace(random: Random, depth: int) -> dict[str, Any]:
-    made: dict[str, Any] = {
-        "pattern": random.choice(["a", "l", " ", "1", "track", ".", "É", "😀", "LO"]),
-        "replacement": random.choice(["", "_", "$&$&", "[$`]", "$'", "$$", "$1", "éé"]),
-        "value": textual(random, depth),
-    }
-    optional = {
-        "ignorecase": random.randrange(2) == 0,
-        "global": random.randrange(2) == 0,
-        "pattern2": random.choice(["_", "o", "", 5]),
-        "replacement2": random.choice(["-", "", None]),
-    }
-    return made | {key: item for key, item in optional.items() if random.randrange(4) == 0}
-
-
-def _shape(random: Random, depth: int) -> Any:
-    if random.randrange(8) == 0:
-        return random.choice([{}, "x", None, path(random)])
-    return {
-        random.choice(KEYS): {"@path": random.choice(["$.n", "$.s", "", "$.k.n", "$.0"])} for _ in range(2)
-    }
-
-
-def _array_path(random: Random, depth: int) -> list[Any]:
-    start = random.choice(["$.properties.arr", "$.properties.objs", "$.properties", path(random)])
-    return [start] if random.randrange(4) == 0 else [start, _shape(random, depth)]
-
-
-def _flatten(random: Random, depth: int) -> dict[str, Any]:
-    made = {"separator": random.choice([".", "_", "--"]), "value": directive_or_path(random, depth)}
-    return made | ({"omitArrays": random.choice([True, False])} if random.randrange(2) else {})
-
-
-def _json(random: Random, depth: int) -> dict[str, Any]:
-    return {"mode": random.choice(["encode", "decode", "encode", "Encode"]), "value": part(random, depth)}
-
-
-def _merge(random: Random, depth: int) -> dict[str, Any]:
-    objects = [
-        random.choice([path(random), directive_or_path(random, depth), {random.choice(KEYS): path(random)}])
-        for _ in range(random.randrange(4))
-    ]
-    return {"direction": random.choice(["left", "right", "right", "LEFT"]), "objects": objects}
-
-
-def _transform(random: Random, depth: int) -> dict[str, Any]:
-    apply = {name: part(random, depth) for name in random.sample(["n", "s", "event", "properties"], 2)}
-    return {"apply": apply, "mapping": random.choice([path(random), {"x": path(random), "y": path(random)}])}
-
-
-_DIRECTIVES: dict[str, Any] = {
-    "@if": _if,
-    "@case": _case,
-    "@replace": _replace,
-    "@arrayPath": _array_path,
-    "@path": lambda random, depth: random.choice(PATHS),
-    "@template": lambda random, depth: random.choice(TEMPLATES),
-    "@literal": lambda random, depth: part(random, depth),
-    "@flatten": _flatten,
-    "@json": _json,
-    "@merge": _merge,
-    "@transform": _transform,
-    "@excludeWhenNull": lambda random, depth: part(random, depth),
-    "@liquid": lambda random, depth: random.choice(LIQUID),
-}
-
-
-def mapping(random: Random) -> Any:
-    """A mapping of the five fields, most of them as by default; rarely something else altogether."""
-    kind = random.randrange(60)
-    if kind == 0:
-        return random.choice(
-            [None, {}, [], "x", 5, [path(random)], {"@path": "$.properties"}, directive(random, 1)]
+        fraction = self.random.choice(
+            ["", ".5", ".05", ".123", ".123456", f".{self.random.randrange(1000):03d}"]
         )
-    if kind == 1:
-        return {"__segment_internal_directive": {"@transform": {"apply": {"s": path(random)}}}} | DEFAULT
-    made: dict[str, Any] = dict(DEFAULT)
-    for field in made:
-        if random.randrange(8) == 0:
-            made[field] = part(random, 2)
-    if random.randrange(3):
-        made["properties"] = {key: part(random) for key in random.sample(KEYS, random.randrange(1, 4))}
-    if random.randrange(12) == 0:
-        made.pop(random.choice(list(made)))
-    if random.randrange(12) == 0:
-        made["extra"] = part(random, 1)
-    return made
+        zone = self.random.choice(["Z", "Z", "Z", "", "+00:00", "-05:30", "+0100"])
+        return f"{year}-{month:02d}-{day:02d}{self.random.choice('TTTt ')}{clock}{fraction}{zone}"
+
+    def context(self) -> dict[str, Any]:
+        """A context, most often with a group."""
+        made = self.properties(1)
+        self._maybe(made, "groupId", f"acct_{self.random.randrange(99)}", self.value(1))
+        self._maybe(made, "library", {"name": "analytics.js", "version": "4.1"}, self.scalar())
+        if self.random.randrange(15) == 0:
+            made["personas"] = self.random.choice(
+                [None, {}, {"computation_class": "audience", "computation_key": "s"}]
+            )
+        return made
+
+    # Triggers
+
+    def condition(self) -> str:
+        """One comparison or call, mostly sound."""
+        field = self.random.choice(self.words.fields)
+        if self.random.randrange(4):
+            return f"{field} {self.random.choice(OPERATORS)} {self.random.choice(TRIGGER_VALUES)}"
+        negation = self.random.choice(["", "!"])
+        name = self.random.choice(["contains", "match"])
+        space = self.random.choice(["", " "])
+        return f"{negation}{name}({field},{space}{self.random.choice(TRIGGER_VALUES)})"
+
+    def trigger(self) -> str:
+        """Conditions joined by and/or, sometimes in parentheses, sometimes with characters changed."""
+        if self.random.randrange(8) == 0:
+            return 'type = "track"'
+        parts = [self.condition() for _ in range(self.random.choice([1, 1, 2, 2, 3, 4]))]
+        if len(parts) > 1 and self.random.randrange(3) == 0:
+            inner = f" {self.random.choice(['and', 'or'])} ".join(parts[1:])
+            parts = [parts[0], f"{self.random.choice(['', '', '!'])}({inner})"]
+        text = parts[0]
+        for part in parts[1:]:
+            text += f" {self.random.choice(['and', 'or', 'and', 'or', 'AND', ''])} {part}"
+        return self.mutated(text) if self.random.randrange(6) == 0 else text
+
+    def mutated(self, text: str) -> str:
+        """The text with a few pieces dropped, doubled or replaced."""
+        for _ in range(self.random.randrange(1, 4)):
+            at = self.random.randrange(len(text) + 1)
+            end = min(len(text), at + self.random.randrange(4))
+            text = (
+                text[:at]
+                + self.random.choice(["", "", text[at:end] * 2, self.random.choice(TRIGGER_NOISE)])
+                + text[end:]
+            )
+        return text
+
+    # Mappings
+
+    def path(self) -> dict[str, Any]:
+        """A @path, of a string most of the time."""
+        if self.random.randrange(40) == 0:
+            return {"@path": self.random.choice([self.part(1), 5, None, {}])}
+        return {"@path": self.random.choice(self.words.paths)}
+
+    def part(self, depth: int = 3) -> Any:
+        """A piece of a mapping: raw data, a directive, or an object or array of pieces."""
+        kind = self.random.randrange(16)
+        if depth <= 0 or kind < 4:
+            return self.path()
+        if kind == 4:
+            return self.scalar()
+        if kind == 5:
+            return {self.random.choice(KEYS): self.part(depth - 1) for _ in range(self.random.randrange(4))}
+        if kind == 6:
+            return [self.part(depth - 1) for _ in range(self.random.randrange(4))]
+        return self.directive(depth - 1)
+
+    def _spoiled(self, options: Any) -> Any:
+        """The options of a directive, once in a while with one missing or nonsense in its place."""
+        if self.random.randrange(25) or not isinstance(options, dict) or not options:
+            return options
+        key = self.random.choice(list(options))
+        if self.random.randrange(2):
+            return {name: item for name, item in options.items() if name != key}
+        return options | {
+            key: self.random.choice([None, 5, "", [], {}, "x", {"@bad": 1}, {"@path": "$.event"}])
+        }
+
+    def directive(self, depth: int) -> dict[str, Any]:
+        """Any directive of the language."""
+        name = self.random.choice(_DIRECTIVES)
+        made = {name: self._spoiled(getattr(self, f"_{name[1:]}")(depth))}
+        kind = self.random.randrange(150)
+        if kind == 0:
+            return made | self.random.choice(
+                [{"other": 1}, {"@path": "$.event"}, {"_metadata": {"label": "x"}}]
+            )
+        return {"@unknown": 1} if kind == 1 else made
+
+    def _if(self, depth: int) -> dict[str, Any]:
+        tested = self.random.choice(["exists", "blank"])
+        return {tested: self.part(depth), "then": self.part(depth), "else": self.part(depth)}
+
+    def _case(self, depth: int) -> dict[str, Any]:
+        return {
+            "operator": self.random.choice(["lower", "upper", "lower", "Upper"]),
+            "value": self.textual(depth),
+        }
+
+    def textual(self, depth: int) -> Any:
+        """A string or a directive."""
+        return self.random.choice(STRINGS) if self.random.randrange(6) == 0 else self.directive_or_path(depth)
+
+    def directive_or_path(self, depth: int) -> dict[str, Any]:
+        """A directive that is not too deep."""
+        return self.directive(depth - 1) if depth > 0 and self.random.randrange(3) == 0 else self.path()
+
+    def _replace(self, depth: int) -> dict[str, Any]:
+        made: dict[str, Any] = {
+            "pattern": self.random.choice(["a", "l", " ", "1", "track", ".", "É", "😀", "LO"]),
+            "replacement": self.random.choice(["", "_", "$&$&", "[$`]", "$'", "$$", "$1", "éé"]),
+            "value": self.textual(depth),
+        }
+        optional = {
+            "ignorecase": self.random.randrange(2) == 0,
+            "global": self.random.randrange(2) == 0,
+            "pattern2": self.random.choice(["_", "o", "", 5]),
+            "replacement2": self.random.choice(["-", "", None]),
+        }
+        return made | {key: item for key, item in optional.items() if self.random.randrange(4) == 0}
+
+    def _shape(self, depth: int) -> Any:
+        if self.random.randrange(8) == 0:
+            return self.random.choice([{}, "x", None, self.path()])
+        return {
+            self.random.choice(KEYS): {"@path": self.random.choice(["$.n", "$.s", "", "$.k.n", "$.0"])}
+            for _ in range(2)
+        }
+
+    def _arrayPath(self, depth: int) -> list[Any]:  # noqa: N802 - named after the directive
+        start = self.random.choice(["$.properties.arr", "$.properties.objs", "$.properties", self.path()])
+        return [start] if self.random.randrange(4) == 0 else [start, self._shape(depth)]
+
+    def _flatten(self, depth: int) -> dict[str, Any]:
+        made = {"separator": self.random.choice([".", "_", "--"]), "value": self.directive_or_path(depth)}
+        return made | ({"omitArrays": self.random.choice([True, False])} if self.random.randrange(2) else {})
+
+    def _json(self, depth: int) -> dict[str, Any]:
+        return {
+            "mode": self.random.choice(["encode", "decode", "encode", "Encode"]),
+            "value": self.part(depth),
+        }
+
+    def _merge(self, depth: int) -> dict[str, Any]:
+        objects = [
+            self.random.choice(
+                [self.path(), self.directive_or_path(depth), {self.random.choice(KEYS): self.path()}]
+            )
+            for _ in range(self.random.randrange(4))
+        ]
+        return {"direction": self.random.choice(["left", "right", "right", "LEFT"]), "objects": objects}
+
+    def _transform(self, depth: int) -> dict[str, Any]:
+        apply = {name: self.part(depth) for name in self.random.sample(["n", "s", "event", "properties"], 2)}
+        return {
+            "apply": apply,
+            "mapping": self.random.choice([self.path(), {"x": self.path(), "y": self.path()}]),
+        }
+
+    def _path(self, depth: int) -> Any:
+        return self.random.choice(self.words.paths)
+
+    def _template(self, depth: int) -> Any:
+        return self.random.choice(self.words.templates)
+
+    def _literal(self, depth: int) -> Any:
+        return self.part(depth)
+
+    def _excludeWhenNull(self, depth: int) -> Any:  # noqa: N802 - named after the directive
+        return self.part(depth)
+
+    def _liquid(self, depth: int) -> Any:
+        return self.random.choice(self.words.liquid)
+
+    def mapping(self) -> Any:
+        """A mapping of the five fields, most of them as by default; rarely something else altogether."""
+        kind = self.random.randrange(60)
+        if kind == 0:
+            return self.random.choice(
+                [None, {}, [], "x", 5, [self.path()], {"@path": "$.properties"}, self.directive(1)]
+            )
+        if kind == 1:
+            return {"__segment_internal_directive": {"@transform": {"apply": {"s": self.path()}}}} | DEFAULT
+        made: dict[str, Any] = dict(DEFAULT)
+        for field in made:
+            if self.random.randrange(8) == 0:
+                made[field] = self.part(2)
+        if self.random.randrange(3):
+            made["properties"] = {
+                key: self.part() for key in self.random.sample(KEYS, self.random.randrange(1, 4))
+            }
+        if self.random.randrange(12) == 0:
+            made.pop(self.random.choice(list(made)))
+        if self.random.randrange(12) == 0:
+            made["extra"] = self.part(1)
+        return made
 
 
 def as_json(item: Any) -> str:

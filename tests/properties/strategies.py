@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from tests.properties import generate
+from tests.properties.generate import Grammar
 
-_randoms = st.randoms(use_true_random=False)
+_grammars = st.randoms(use_true_random=False).map(Grammar)
 
-events = _randoms.map(generate.event)
-mappings = _randoms.map(generate.mapping)
-grammatical_triggers = _randoms.map(generate.trigger)
+events = _grammars.map(Grammar.event)
+mappings = _grammars.map(Grammar.mapping)
+grammatical_triggers = _grammars.map(Grammar.trigger)
 triggers = st.one_of(grammatical_triggers, st.text(max_size=60))
-json_values = _randoms.map(generate.value)
+json_values = _grammars.map(Grammar.value)

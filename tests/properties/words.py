@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-EVENT_NAMES = [
+EVENT_NAMES = (
     "api_call",
     "Order Completed",
     "job_done",
@@ -13,29 +13,29 @@ EVENT_NAMES = [
     "ORDER completed",
     "true",
     "5",
-]
+)
 
-KEYS = [
+KEYS = (
     "n", "s", "f", "b", "e", "arr", "objs", "o", "k", "u", "nul", "amount", "plan", "0", "10", "2",
     "sp ace", "da-sh", "do.t", "under_score", "Case", "case", "js", "long", "", "é", "and",
-]  # fmt: skip
+)  # fmt: skip
 
-STRINGS = [
+STRINGS = (
     "hello world", "Hello World", "a", "abc", "track", "5", "05", "5.0", "1e3", " padded ", "", "true", "false",
     "null", "Größe", "ÉCLAIR éclair", "straße", "ﬁn", "İstanbul", "ΟΔΟΣ", "😀", "a😀b", "\ud800", "\u2028", "a\nb",
     "tab\t", "\x01", '"quoted"', "back\\slash", "{{event}}", "{{{event}}}", "$.event", '{"a":1,"n":12345678901234567890}',
-    "[1,2.50,null]", "{bad", "eu-west-1", "*star*", "ab*", "it's", "2024-03-05T06:07:08Z", "K\u212a", "ſ", "a,b,c",
+    "[1,2.50,null]", "{bad", "eu-west-1", "*star*", "ab*", "it's", "2024-03-05T06:07:08Z", "K\u212a", "\u017f", "a,b,c",
     "<b>&</b>", "%7E", "\ufeffx", "\u00a0",
-]  # fmt: skip
+)  # fmt: skip
 
-NUMBERS = [
+NUMBERS = (
     0, 1, 5, -1, 7, 2**53, 2**53 + 1, 2**63, 2**64 + 1, 12345678901234567890, 10**21, 10**22 + 1, -(10**25),
     0.1, 2.5, -0.0, 1e21, 1e-6, 1e-7, 1.5e300, 123456789.123456789, 1e16, 5e-324, 1.7976931348623157e308,
     Decimal("0.1234567890123456789"), Decimal("100000000000000000000.01"), Decimal("3.14159265358979323846"),
     1709618828, 1709618828123, 8.64e15, 8640000000000001, -62135596800000,
-]  # fmt: skip
+)  # fmt: skip
 
-DATES = [
+DATES = (
     "2024-03-05", "2024-03", "2024", "20240305", "2024/03/05 6:7:8", "2024-3-5T6:7", "2024-02-30", "2023-02-29",
     "2024-13-01", "2024-00-10", "2024-01-00", "2024-03-05T24:00:00Z", "2024-03-05T25:00:00Z", "2024-03-05T25:61:61",
     "2024-03-05T06:07:08.9Z", "2024-03-05T06:07:08.123456789Z", "2024-02-30T00:00:00Z", "2024-03-05T06Z",
@@ -43,11 +43,11 @@ DATES = [
     "2024-03-05T06:07:08+05", "2024-03-05t06:07:08z", "1709618828", "1709618828123", "1709618828.5", "99", "0", "-1",
     "Infinity", "NaN", "", " ", "yesterday", "2024-03-05T06:07:08Z ", " 2024-03-05", "+002024-03-05T00:00:00Z",
     "-000001-01-01T00:00:00Z", "12024-01-01", "0099-01-01", "0000-01-01", "2024-03-05T06:07:08.5", "2024-03-05\n",
-    "2024-03-05T06:07:08.123-23:59", "9999-12-31T23:59:59.999Z", "٢٠٢٤-٠٣-٠٥", "2024:03:05",
+    "2024-03-05T06:07:08.123-23:59", "9999-12-31T23:59:59.999Z", "\u0662\u0660\u0662\u0664-\u0660\u0663-\u0660\u0665", "2024:03:05",
     "2024-03-05T06:07:08,123", "2024-03-05T06:07:08.Z", "2024-01-01T00:00:00-00:00", "8.64e15",
-]  # fmt: skip
+)  # fmt: skip
 
-PATHS = [
+PATHS = (
     "$.messageId", "$.event", "$.userId", "$.timestamp", "$.context.groupId", "$.properties", "$.context", "$.traits",
     "$.properties.n", "$.properties.s", "$.properties.f", "$.properties.b", "$.properties.e", "$.properties.nul",
     "$.properties.arr", "$.properties.objs", "$.properties.o", "$.properties.o.k", "$.properties.o.n.s",
@@ -59,18 +59,18 @@ PATHS = [
     "$.Properties.n", "$.properties.Case", "$.properties[n]", "$.properties.arr[*]", "$.properties.arr[00]",
     "$.properties.arr[-1]", "$.properties.é", "$.context.library.name", "$.traits.plan", "$.properties.amount",
     "$.properties.plan", "$.name", "$.type", "$.anonymousId", "$.properties.''", "$.properties[''].n",
-]  # fmt: skip
+)  # fmt: skip
 
-TEMPLATES = [
+TEMPLATES = (
     "{{event}}", "{{messageId}}-{{event}}", "x{{properties.n}}y", "{{{properties.s}}}", "{{ properties.s }}",
     "{{$.event}}", "{{}}", "{{ }}", "{{.}}", "{{properties}}", "{{properties.arr}}", "{{properties.objs}}", "{{{x}}",
     "{{properties.long}}", "{{properties.f}}", "{{properties.missing}}!", "plain", "", "{{#if event}}", "{{event}",
     "{{properties['sp ace']}}", "{{properties.b}}/{{properties.nul}}", "{{properties.arr[0]}}", "{{{{event}}}}",
     "{{properties.u}}{{properties.e}}", "{{context.groupId}}:{{properties.amount}}", "{{\nevent\n}}",
-]  # fmt: skip
+)  # fmt: skip
 
 #: Only what both liquid engines are known to render alike.
-LIQUID = [
+LIQUID = (
     "{{ event }}", "{{ properties.s }}", "{{ properties.n }}", "[{{ properties.missing.deep }}]", "{{ properties.o }}",
     "{{ properties.s | upcase }}", "{{ properties.s | append: '!' }}", "{{ properties.plan | default: 'none' }}",
     "{% if properties.b %}yes{% else %}no{% endif %}", "{% if properties.e %}yes{% else %}no{% endif %}",
@@ -79,30 +79,30 @@ LIQUID = [
     "{{ 7 | divided_by: 2 }}", "{{ 1.0 }}", "{{ 3 | plus: 4 | times: 2 }}", "{% for x in properties.arr %}{% endfor %}",
     "{{ properties.objs | map: 'n' }}", "{{ $.event }}", "{{ properties.s", "plain text", "",
     "{% comment %}x{% endcomment %}y", "{% if event == 'api_call' %}api{% endif %}", "{{ properties.s | nosuchfilter }}",
-]  # fmt: skip
+)  # fmt: skip
 
-TRIGGER_FIELDS = [
+TRIGGER_FIELDS = (
     "type", "event", "event", "userId", "name", "properties.n", "properties.n", "properties.s", "properties.s",
     "properties.b", "properties.e", "properties.f", "properties.nul", "properties.o.k", "properties.arr",
     "properties.missing", "properties.plan", "properties.amount", "properties.sp\\ ace", "properties.da-sh",
     "properties.Case", "properties.s.length", "properties.do\\.t", "properties . n", "properties", "properties.u",
     "properties.under_score", "context.groupId", "context.library.name", "traits.plan", "traits.n", "messageId",
     "anonymousId", "Type", "event.x", "properties.\\0", "properties.long",
-]  # fmt: skip
+)  # fmt: skip
 
-OPERATORS = [
+OPERATORS = (
     "=", "=", "=", "!=", "!=", "<", "<=", ">", ">=", "==", "contains", "not_contains", "starts_with", "=", "exists",
     "is_true", "number_equals", "<>", "",
-]  # fmt: skip
+)  # fmt: skip
 
-TRIGGER_VALUES = [
+TRIGGER_VALUES = (
     '"track"', '"track"', '"page"', '"api_call"', '"Order Completed"', '"hello world"', '"abc"', '"5"', '""', "5",
     "0", "2.5", "-1", "+5", "05", "7", "null", "null", "true", "false", "'track'", '"true"', '"null"', '"*"', '"a*"',
     '"*d"', '"Or*"', '"h*d"', '"o"', '"Größe"', '"😀"', "track", "an", '"a b"', "1000", "9007199254740993", '"eu"',
     "-", "5abc", '"ab\\"', '"it\'s"', "12345678901234567890", '"acct_1"', '"analytics.js"',
-]  # fmt: skip
+)  # fmt: skip
 
-TRIGGER_NOISE = [
+TRIGGER_NOISE = (
     '"', "'", "(", ")", ",", ".", "\\", "!", "=", "<", ">=", " and ", " or ", " ", "\t", "\n", "\r", "[", "]", "-", "+",
     "5", "null", "a", "é", "#", "_", "contains(", "true", "😀", "or", "an",
-]  # fmt: skip
+)  # fmt: skip
