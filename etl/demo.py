@@ -1,0 +1,65 @@
+"""What ``etl demo`` shows the job on: a folder with sample events and a config, made anew each time."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from etl.errors import ConfigError
+from etl.samples import SampleEvents, write_parquet
+from etl.windows import rfc3339
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: Opens nothing but the stand-in that the demo starts.
+TOKEN = "demo-token"  # noqa: S105
+_MADE_HERE = ("tracks", "state", "etl-demo.yml")
+_START = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=2)
+WINDOW = {"since": _START, "until": _START + timedelta(days=1)}
+
+_CONFIG = """\
+# Made by `etl demo`: Segment's default mapping over a Parquet export.
+pipeline: demo
+source:
+  type: parquet
+  path: tracks/
+  start: {start}
+subscriptions:
+  - name: Send track events to Metronome
+    trigger: type = "track"
+    mapping:
+      transaction_id: {{"@path": "$.messageId"}}
+      customer_id:    {{"@path": "$.context.groupId"}}
+      timestamp:      {{"@path": "$.timestamp"}}
+      event_type:     {{"@path": "$.event"}}
+      properties:     {{"@path": "$.properties"}}
+destination:
+  account: demo
+  base_url: {url}        # the stand-in; it runs only while the demo does
+  api_token: ${{METRONOME_BEARER_TOKEN:-}}
+  events_per_second: 100000
+state:
+  url: sqlite:///state/etl.db
+"""
+
+
+def prepare(folder: Path, events: int) -> None:
+    """A day of sample events in ``folder``; what an earlier demo left there is removed.
+
+    Raises ``ConfigError`` when the folder holds anything else.
+    """
+    strange = sorted(p.name for p in folder.iterdir() if p.name not in _MADE_HERE) if folder.exists() else []
+    if strange:
+        raise ConfigError(f"{folder} holds {strange[0]}, which no demo made; name another folder with --dir")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    write_parquet(folder / "tracks", SampleEvents(events, start=_START, awkward=True), by_day=True)
+
+
+def write_config(folder: Path, url: str) -> Path:
+    """The demo's config, billing the stand-in at ``url``."""
+    path = folder / "etl-demo.yml"
+    path.write_text(_CONFIG.format(start=rfc3339(_START), url=url))
+    return path
