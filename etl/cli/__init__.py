@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: Command → the module under ``etl.cli`` that holds it, as ``command``.
 COMMANDS = {
@@ -69,10 +72,10 @@ def root() -> None:
     """Bill Segment track events through Metronome, once each, provably."""
 
 
-def main() -> NoReturn:
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command; every way to fail becomes one of the contract's exit codes (DESIGN §6)."""
     try:
-        code = root.main(prog_name="etl", standalone_mode=False)
+        code = root.main(arguments, prog_name="etl", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         code = error.exit_code if error.exit_code != 1 else 2

@@ -39,7 +39,19 @@ def quiet_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def load(config_path: str) -> Config:
-    """The config of a command."""
+    """The config of a command that looks at events; wrong triggers and mappings are shown in what it makes."""
     from etl.api import load_config
 
     return load_config(config_path)
+
+
+def load_for_run(config_path: str) -> Config:
+    """The config of a command that bills: every problem at once, those of triggers and mappings included."""
+    from etl import wiring
+    from etl.errors import ConfigError
+    from etl.lints import check_config
+
+    found = check_config(config_path, wiring.environment())
+    if found.config is None or found.problems:
+        raise ConfigError(found.problems)
+    return found.config

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from etl.cli.options import config_option, json_option, load, quiet_option
+from etl.cli.options import config_option, json_option, load_for_run, quiet_option
 
 if TYPE_CHECKING:
     from etl.report import Report
@@ -32,7 +32,7 @@ def command(
     from etl.progress import progress_for
 
     def run() -> Report:
-        config = load(config_path)
+        config = load_for_run(config_path)
         with interruptible() as interrupted, progress_for(quiet=quiet) as progress:
             return api.run(config, since, until, dry_run=dry_run, progress=progress, interrupted=interrupted)
 
