@@ -1,0 +1,117 @@
+"""A connection to a warehouse: sessions in UTC, read-only where that can be said, and errors people can act on."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from etl.errors import ConfigError, EtlError, SourceError
+from etl.sources.dialects import Warehouse, extra_of, quoted, warehouse_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: What to do about an error, by the beginning of its SQLSTATE.
+_ADVICE = {
+    "42501": "Grant the user of source.url USAGE on the schema and SELECT on its tables",
+    "42P01": "The table was dropped or renamed after the run began to look at it; see source.tables",
+    "42703": "A column was dropped or renamed after the run began to look at it",
+    "3F000": "There is no such schema any more; see source.schema",
+    "57014": "The query was cancelled: by someone, or because the warehouse allows it too little time",
+    "57P": "The warehouse was shut down or closed the connection",
+    "08": "The connection was lost",
+    "28": "The warehouse refuses the user or password of source.url",
+}
+
+
+class Database:
+    """A warehouse by its SQLAlchemy URL; connects when asked to, and never shows its password."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self.url = sa.make_url(url)
+        except sa.exc.ArgumentError:  # its message would show the URL
+            raise ConfigError("source.url is no SQLAlchemy URL such as postgresql+psycopg://…") from None
+        self.engine = self._engine()
+
+    @property
+    def dialect(self) -> sa.Dialect:
+        """SQLAlchemy's dialect of the warehouse."""
+        return self.engine.dialect
+
+    @property
+    def warehouse(self) -> Warehouse:
+        """What is particular about the warehouse."""
+        return warehouse_of(self.dialect)
+
+    def quoted(self, *names: str) -> str:
+        """A name of several parts, each quoted as it is spelt."""
+        return ".".join(quoted(self.dialect, name) for name in names)
+
+    def _engine(self) -> sa.Engine:
+        backend = self.url.get_backend_name()
+        try:
+            engine = sa.create_engine(self.url, poolclass=sa.NullPool)
+        except (ImportError, sa.exc.NoSuchModuleError) as error:
+            extra = extra_of(backend)
+            how = (
+                f"pip install 'segment-metronome-etl[{extra}]'" if extra else "install its SQLAlchemy dialect"
+            )
+            raise ConfigError(f"source.url needs a driver for {backend}: {how}") from error
+        except (sa.exc.SQLAlchemyError, ValueError) as error:
+            raise ConfigError(f"source.url cannot be used: {self._reason(error)}") from None
+        if session := warehouse_of(engine.dialect).file("session"):
+            sa.event.listen(engine, "connect", lambda driver, _: _execute(driver, session))
+        return engine
+
+    @contextmanager
+    def connect(self, where: str) -> Iterator[sa.Connection]:
+        """A connection in one transaction that is rolled back; errors tell of ``where``."""
+        with self.errors(where), self.engine.connect() as connection:
+            yield connection.execution_options(postgresql_readonly=True)
+
+    def rows(self, statement: sa.TextClause, where: str) -> list[tuple[Any, ...]]:
+        """All rows of a small result."""
+        with self.connect(where) as connection:
+            return [tuple(row) for row in connection.execute(statement)]
+
+    @contextmanager
+    def errors(self, where: str, *drivers: type[Exception]) -> Iterator[None]:
+        """Turns errors of SQLAlchemy and of ``drivers`` into ``SourceError``, and never shows the password."""
+        try:
+            yield
+        except EtlError:
+            raise
+        except Exception as error:
+            if isinstance(error, (sa.exc.SQLAlchemyError, OSError, *drivers)):
+                raise SourceError(self._message(error, where)) from None
+            raise
+
+    def _message(self, error: Exception, where: str) -> str:
+        state = _sqlstate(error)
+        advice = next((advice for code, advice in _ADVICE.items() if state.startswith(code)), None)
+        told = f" {advice}." if advice else ""
+        return (
+            f"cannot read {where}: {self._reason(error)}.{told} "
+            f"Run again once that is mended; nothing of the window is marked complete."
+        )
+
+    def _reason(self, error: Exception) -> str:
+        cause = getattr(error, "orig", None) or error
+        text = " ".join(str(cause).split("\n")[0].split()).rstrip(".")
+        password = str(self.url.password or "")
+        return text.replace(password, "***") if password else text or type(cause).__name__
+
+
+def _sqlstate(error: Exception) -> str:
+    cause = getattr(error, "orig", None) or error
+    return str(getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None) or "")
+
+
+def _execute(driver: Any, statement: str) -> None:
+    cursor = driver.cursor()
+    cursor.execute(statement)
+    cursor.close()
+    driver.commit()

@@ -1,0 +1,230 @@
+"""Rows of a statement as Arrow tables, in bounded batches, by the fastest way the driver has.
+
+ADBC for PostgreSQL and DuckDB's own Arrow results skip Python objects; every other driver goes through SQLAlchemy.
+All ways fetch what Arrow has no exact type for as text (``Column.kind``) and so give identical tables.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlalchemy.dialects import postgresql
+
+from etl.sources.cursors import INSTANT, instants, is_text
+from etl.sources.rows import JSON, as_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import sqlalchemy as sa
+
+    from etl.sources.database import Database
+    from etl.sources.dialects import Column
+
+#: How many bytes of Arrow a batch may hold, about, and how many rows are asked of a driver at once.
+_BATCH_BYTES = 64 * 2**20
+_FETCH_ROWS = 5_000
+
+
+def fetch(
+    database: Database,
+    statement: sa.TextClause,
+    columns: Sequence[Column] | None,
+    *,
+    rows: int,
+    where: str,
+    fast: bool = True,
+) -> Iterator[pa.Table]:
+    """The rows of ``statement``, ``rows`` at a time or fewer where they are huge.
+
+    ``columns``: its columns in order; None if only the rows can tell. ``fast``: whether to use the driver's Arrow.
+    Raises ``SourceError`` telling of ``where``.
+    """
+    native = _native(database) if fast and columns is not None else None
+    if native is None:
+        return _regrouped(_through_sqlalchemy(database, statement, columns, rows, where), rows)
+    return _regrouped(native(database, statement, columns or (), rows, where), rows)
+
+
+def _native(database: Database) -> Any:
+    name = database.warehouse.name
+    if name == "postgresql" and find_spec("adbc_driver_postgresql"):
+        return _through_adbc
+    return _through_duckdb if name == "duckdb" else None
+
+
+def _regrouped(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """The same rows in tables of ``rows``, or fewer: of ``_BATCH_BYTES``, or where the types told by rows change."""
+    held: list[pa.Table] = []
+    for table in tables:
+        if held and table.schema != held[0].schema:
+            yield _joined(held)
+            held = []
+        while table.num_rows:
+            room = rows - sum(part.num_rows for part in held)
+            held.append(table.slice(0, room))
+            table = table.slice(room)  # noqa: PLW2901 - what is left of it
+            if held[-1].num_rows == room or sum(part.nbytes for part in held) >= _BATCH_BYTES:
+                yield _joined(held)
+                held = []
+    if held:
+        yield _joined(held)
+
+
+def _joined(tables: Sequence[pa.Table]) -> pa.Table:
+    return pa.concat_tables(tables).combine_chunks()
+
+
+# ------------------------------------------------------------------------------------------ ways to fetch
+
+
+def _through_sqlalchemy(
+    database: Database, statement: sa.TextClause, columns: Sequence[Column] | None, rows: int, where: str
+) -> Iterator[pa.Table]:
+    size = min(rows, _FETCH_ROWS)
+    with database.connect(where) as connection:
+        streaming = connection.execution_options(stream_results=True, max_row_buffer=size)
+        result = streaming.execute(statement)
+        names = list(result.keys())
+        for part in result.partitions(size):
+            cells = list(zip(*part, strict=True))
+            if columns is None or not database.warehouse.typed:
+                declared = [None] * len(names) if columns is None else [c.kind.arrow for c in columns]
+                arrays = [_told_by_cells(*pair) for pair in zip(cells, declared, strict=True)]
+                yield pa.table(arrays, names=names)
+            else:
+                yield _typed([_array(c, held) for c, held in zip(cells, columns, strict=True)], columns)
+
+
+def _through_adbc(
+    database: Database, statement: sa.TextClause, columns: Sequence[Column], _rows: int, where: str
+) -> Iterator[pa.Table]:
+    dbapi: Any = import_module("adbc_driver_postgresql.dbapi")
+    uri = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with (
+        database.errors(where, dbapi.Error),
+        dbapi.connect(uri) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(database.warehouse.file("session"))
+        cursor.execute(_literal(statement))
+        for batch in cursor.fetch_record_batch():
+            yield _typed(batch.columns, columns)
+
+
+def _through_duckdb(
+    database: Database, statement: sa.TextClause, columns: Sequence[Column], rows: int, where: str
+) -> Iterator[pa.Table]:
+    duckdb: Any = import_module("duckdb")
+    with database.errors(where, duckdb.Error), database.connect(where) as connection:
+        driver: Any = connection.connection.driver_connection
+        result = driver.execute(_literal(statement))
+        reader = getattr(result, "to_arrow_reader", None) or result.fetch_record_batch  # its name before 2.0
+        for batch in reader(rows):
+            yield _typed(batch.columns, columns)
+
+
+def _literal(statement: sa.TextClause) -> str:
+    """The statement with its times written out, as PostgreSQL and DuckDB read them: ways that take no parameters."""
+    dialect: Any = postgresql.dialect
+    return str(statement.compile(dialect=dialect(paramstyle="named"), compile_kwargs={"literal_binds": True}))
+
+
+# ---------------------------------------------------------------------------------------- typed columns
+
+
+def _typed(arrays: Sequence[pa.Array], columns: Sequence[Column]) -> pa.Table:
+    """Arrays as fetched, each made the type its column is handed on with."""
+    made = [_as_kind(array, column.kind.arrow) for array, column in zip(arrays, columns, strict=True)]
+    return pa.table(made, names=[column.name for column in columns])
+
+
+def _as_kind(array: pa.Array, held: pa.DataType) -> pa.Array:
+    if held == JSON:
+        return as_json(pa.chunked_array([array])).combine_chunks()
+    return instants(array) if held == INSTANT else pc.cast(array, held)
+
+
+def _array(cells: Sequence[Any], column: Column) -> pa.Array:
+    """Cells as a driver gave them, as the Arrow type in which they are fetched."""
+    held = column.kind.arrow
+    if column.kind.fetched != "as it is" or is_text(held):
+        return pa.array([None if cell is None else _written(cell) for cell in cells], pa.string())
+    if pa.types.is_boolean(held):
+        return pa.array([None if cell is None else bool(cell) for cell in cells], held)
+    return pa.array(cells, held)
+
+
+def _written(cell: Any) -> str:
+    """A cell that is to be text: digit for digit if it is a number, JSON if it is an object."""
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, Decimal):
+        return format(cell, "f")
+    return orjson.dumps(cell).decode() if isinstance(cell, dict | list | bool) else str(cell)
+
+
+# -------------------------------------------------------------------------- columns told by their cells
+
+
+def _told_by_cells(cells: Sequence[Any], declared: pa.DataType | None) -> pa.Array:
+    """The type all cells have; JSON text if they differ, or are objects, or numbers that need all their digits.
+
+    ``declared`` makes booleans of SQLite's 0 and 1, instants of its texts and JSON of its JSON.
+    """
+    if declared == JSON and all(cell is None or isinstance(cell, str) for cell in cells):
+        return _json_array(cells)
+    if declared == pa.bool_() and all(cell in {None, 0, 1} for cell in cells):
+        return pa.array([None if cell is None else bool(cell) for cell in cells], pa.bool_())
+    array = _plain_array(cells)
+    if declared == INSTANT and is_text(array.type):
+        moments = instants(array)
+        return moments if moments.null_count == array.null_count else array
+    return array
+
+
+def _plain_array(cells: Sequence[Any]) -> pa.Array:
+    types = {type(cell) for cell in cells if cell is not None}
+    if len(types) == 1:
+        try:
+            return _of_one_type(cells, types.pop())
+        except (pa.ArrowInvalid, OverflowError):
+            pass  # an integer beyond 64 bits
+    if not types:
+        return pa.nulls(len(cells), pa.string())
+    return _json_array([None if cell is None else _as_json_text(cell) for cell in cells])
+
+
+def _of_one_type(cells: Sequence[Any], held: type) -> pa.Array:
+    if issubclass(held, datetime):
+        return pa.array(cells, INSTANT)
+    for python, arrow in _ARROW.items():
+        if issubclass(held, python):
+            return pa.array(cells, arrow)
+    if issubclass(held, int | Decimal | dict | list | tuple):
+        return _json_array([None if cell is None else _as_json_text(cell) for cell in cells])
+    return pa.array([None if cell is None else str(cell) for cell in cells], pa.string())
+
+
+_ARROW = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string(), date: pa.date32()}
+
+
+def _as_json_text(cell: Any) -> str:
+    if isinstance(cell, Decimal):
+        return format(cell, "f") if cell.is_finite() else f'"{cell}"'
+    if isinstance(cell, int) and not isinstance(cell, bool):
+        return str(cell)
+    if isinstance(cell, datetime):
+        return orjson.dumps(cell, option=orjson.OPT_NAIVE_UTC).decode()
+    return orjson.dumps(cell, default=str).decode()
+
+
+def _json_array(cells: Sequence[str | None]) -> pa.Array:
+    return pa.ExtensionArray.from_storage(JSON, pa.array(cells, pa.string()))

@@ -1,0 +1,131 @@
+"""The statements sent to a warehouse: files of ``sql/extract``, names quoted into them, times bound."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from etl import sqlfiles
+from etl.sources.cursors import INSTANT
+from etl.sources.dialects import selected
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from etl.sources.catalog import Table
+    from etl.sources.database import Database
+    from etl.sources.dialects import Column
+    from etl.windows import Window
+
+_DAY = timedelta(days=1)
+
+#: Types of columns whose times have no zone, by a part of their name; they are compared with times in UTC.
+_ZONELESS = ("without time zone", "ntz", "datetime")
+
+#: What BigQuery calls the day a row was loaded on; it can be compared but is no column of the rows.
+PARTITION = "_PARTITIONTIME"
+
+
+def events(
+    database: Database, table: Table, columns: Sequence[Column], cursor: Column, window: Window
+) -> sa.TextClause:
+    """Fetches ``columns`` of an event's table."""
+    partitioned = database.warehouse.name == "bigquery" and PARTITION in table.names
+    sql = sqlfiles.statement(f"extract/{'events_partitioned' if partitioned else 'events'}.sql").format(
+        columns=", ".join(selected(database.dialect, column) for column in columns),
+        table=_named(database, table),
+        cursor=database.quoted(cursor.name),
+    )
+    return bound(database, sql, cursor, window)
+
+
+def events_with_tracks(
+    database: Database,
+    table: Table,
+    columns: Sequence[Column],
+    cursor: Column,
+    window: Window,
+    *,
+    tracks: Table,
+    borrowed: Sequence[Column],
+) -> sa.TextClause:
+    """Fetches ``columns`` of an event's table, and the ``borrowed`` ones of ``tracks``; both need a message id."""
+    chosen = [selected(database.dialect, column, "e.") for column in columns]
+    chosen += [selected(database.dialect, column, "t.") for column in borrowed]
+    sql = sqlfiles.statement("extract/events_with_tracks.sql").format(
+        columns=", ".join(chosen),
+        table=_named(database, table),
+        tracks=_named(database, tracks),
+        cursor=database.quoted(cursor.name),
+        tracks_cursor=database.quoted(tracks.cursor(cursor.name).name),
+        id=database.quoted(table.message_id.name),
+        tracks_id=database.quoted(tracks.message_id.name),
+    )
+    return bound(database, sql, cursor, window)
+
+
+def event_names(
+    database: Database, tracks: Table, event: str, cursor: Column, window: Window
+) -> sa.TextClause:
+    """Tells which events ``tracks`` names in a window; ``event`` is the column."""
+    sql = sqlfiles.statement("extract/event_names.sql").format(
+        event=database.quoted(event), tracks=_named(database, tracks), cursor=database.quoted(cursor.name)
+    )
+    return bound(database, sql, cursor, window)
+
+
+def hours(database: Database, table: Table, cursor: Column, window: Window) -> sa.TextClause | None:
+    """Counts the rows of each hour of a table with a message id; None where hours cannot be told apart."""
+    sql = database.warehouse.file("hours")
+    if sql is None or (database.warehouse.typed and cursor.kind.arrow != INSTANT):
+        return None
+    sql = sql.format(
+        table=_named(database, table),
+        cursor=database.quoted(cursor.name),
+        id=database.quoted(table.message_id.name),
+    )
+    return bound(database, sql, cursor, window)
+
+
+def newest(database: Database, table: Table, cursor: Column) -> sa.TextClause:
+    """Tells the newest cursor of a table."""
+    sql = sqlfiles.statement("extract/newest.sql")
+    return sa.text(sql.format(cursor=database.quoted(cursor.name), table=_named(database, table)))
+
+
+def bound(database: Database, sql: str, cursor: Column | None, window: Window) -> sa.TextClause:
+    """``sql`` with ``:since`` and ``:until`` bound in the type of the cursor (None: it is not known).
+
+    Where that is no instant, the window is widened to what is in order by day; rows outside of it are left out
+    once they are read.
+    """
+    since, until, held = _edges(database, cursor, window)
+    binds = (sa.bindparam("since", since, held), sa.bindparam("until", until, held))
+    return sa.text(sql).bindparams(*binds)
+
+
+def _named(database: Database, table: Table) -> str:
+    parts = table.schema.split(".") if database.warehouse.name == "bigquery" else [table.schema]
+    return database.quoted(*parts, table.name)
+
+
+def _edges(database: Database, cursor: Column | None, window: Window) -> tuple[Any, Any, Any]:
+    if not database.warehouse.typed or (cursor is not None and cursor.kind.arrow == pa.string()):
+        first, last = _days_around(window)
+        return first.date().isoformat(), last.date().isoformat(), sa.String()
+    if cursor is not None and pa.types.is_date(cursor.kind.arrow):
+        return window.since.date(), _days_around(window)[1].date(), sa.Date()
+    since, until = window.since.astimezone(UTC), window.until.astimezone(UTC)
+    if cursor is not None and any(part in cursor.type.lower() for part in _ZONELESS):
+        return since.replace(tzinfo=None), until.replace(tzinfo=None), sa.DateTime()
+    return since, until, sa.TIMESTAMP(timezone=True)
+
+
+def _days_around(window: Window) -> tuple[datetime, datetime]:
+    """A day before and two after: texts of any zone, to the second or to the day, lie between."""
+    earliest, latest = (moment.replace(tzinfo=UTC) for moment in (datetime.min, datetime.max))  # noqa: DTZ901
+    since, until = max(window.since, earliest + _DAY), min(window.until, latest - 2 * _DAY)
+    return since - _DAY, until + 2 * _DAY

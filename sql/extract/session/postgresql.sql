@@ -1,0 +1,2 @@
+-- Times without a zone are UTC, so the session compares them so.
+SET TIME ZONE 'UTC'
