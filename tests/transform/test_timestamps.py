@@ -226,7 +226,7 @@ CALENDAR = st.builds(
 
 
 @given(st.lists(CALENDAR, min_size=1, max_size=10))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_no_shortcut_changes_what_a_string_becomes(texts):
     assert outcomes(typed(texts)) == [outcome(text) for text in texts]
 
@@ -240,7 +240,7 @@ def test_what_is_canonical_stays_as_it_is(moment, zone):
 
 
 @given(st.integers(-8_640_000_000_000_000, 8_640_000_000_000_000))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_every_instant_survives_the_way_through_its_text(milliseconds):
     text = iso_of(milliseconds)
     assert iso_of(text) == text
@@ -248,6 +248,6 @@ def test_every_instant_survives_the_way_through_its_text(milliseconds):
 
 
 @given(st.text(max_size=30))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_text_is_read_or_refused(text):
     assert outcome(text) is not None
