@@ -9,8 +9,10 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import signal
 import sys
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from etl.transform import Events, compile_mapping, fql
 
 VECTORS = Path(__file__).parent / "conformance" / "segment_vectors.ndjson"
 SLOW = 1.0
+HANGS = 30
 SMALL = 1_000
 LARGEST = 100_000
 MOST_REPORTS = 20
@@ -117,14 +120,17 @@ class Fuzzer:
         given = make()
         started = time.process_time()
         problem = None
+        signal.alarm(HANGS)
         try:
             self.tried[f"{kind}s {use(given)}"] += 1
         except Exception as error:  # noqa: BLE001 - anything but the documented refusals is what is looked for
             problem = f"{type(error).__name__}: {error}"
+        signal.alarm(0)
         seconds = time.process_time() - started
         if seconds > SLOW:
             problem = f"{problem or 'slow'} ({seconds:.1f} s)"
         if problem:
+            print(f"{kind}: {problem[:300]}", flush=True)
             self.reports.append(f"{kind}: {problem[:200]}\n    {ascii(given)[:400]}")
 
     def use_trigger(self, text):
@@ -153,15 +159,21 @@ class Fuzzer:
             self.feed("mapping", self.mapping, self.use_mapping)
 
 
+def interrupt(*_):
+    raise TimeoutError(f"given up after {HANGS} s, in {traceback.extract_stack()[-2]}")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=None)
     options = parser.parse_args()
     seed = random.randrange(10**6) if options.seed is None else options.seed
+    print(f"seed {seed}", flush=True)
+    signal.signal(signal.SIGALRM, interrupt)
     fuzzer = Fuzzer(seed)
     fuzzer.run(options.minutes)
-    print(f"seed {seed}: " + ", ".join(f"{count:,} {what}" for what, count in sorted(fuzzer.tried.items())))
+    print(", ".join(f"{count:,} {what}" for what, count in sorted(fuzzer.tried.items())))
     print("\n".join(fuzzer.reports) or "nothing to report")
     return 1 if fuzzer.reports else 0
 
