@@ -31,6 +31,11 @@ _DIRECTIVES = (
     "@transform", "@excludeWhenNull", "@liquid",
 )  # fmt: skip
 
+_ODD_PATHS = (
+    {"@template": "$.properties.{{properties.s}}"}, {"@literal": "$.event"}, {"@path": "$.properties.s"},
+    {"@case": {"operator": "lower", "value": "$.EVENT"}}, {"@path": 5}, 5, None, {},
+)  # fmt: skip
+
 DEFAULT = {
     "transaction_id": {"@path": "$.messageId"},
     "customer_id": {"@path": "$.context.groupId"},
@@ -184,7 +189,7 @@ class Grammar:
     def path(self) -> dict[str, Any]:
         """A @path, of a string most of the time."""
         if self.random.randrange(40) == 0:
-            return {"@path": self.random.choice([self.part(1), 5, None, {}])}
+            return {"@path": self.random.choice(_ODD_PATHS)}
         return {"@path": self.random.choice(self.words.paths)}
 
     def part(self, depth: int = 3) -> Any:
