@@ -1,0 +1,158 @@
+BEGIN TRANSACTION;
+CREATE TABLE dead_letters (
+	letter INTEGER NOT NULL, 
+	same BLOB NOT NULL, 
+	pipeline TEXT NOT NULL, 
+	account TEXT NOT NULL, 
+	subscription TEXT NOT NULL, 
+	outcome TEXT NOT NULL, 
+	stage TEXT NOT NULL, 
+	reason TEXT NOT NULL, 
+	origin TEXT NOT NULL, 
+	"row" BIGINT NOT NULL, 
+	cursor BIGINT, 
+	message_id TEXT, 
+	transaction_id TEXT, 
+	customer_id TEXT, 
+	event TEXT, 
+	body TEXT, 
+	digest TEXT, 
+	sent_digest TEXT, 
+	due BIGINT, 
+	count INTEGER NOT NULL, 
+	first_run BIGINT NOT NULL, 
+	last_run BIGINT NOT NULL, 
+	first_seen BIGINT NOT NULL, 
+	last_seen BIGINT NOT NULL, 
+	status TEXT NOT NULL, 
+	why TEXT, 
+	closed BIGINT, 
+	PRIMARY KEY (letter), 
+	UNIQUE (same)
+);
+INSERT INTO "dead_letters" VALUES(1,X'8473B56AE0CD76B18EF1BAA782FBF136','product','production','usage','rejected','mapping','customer_id is missing','a.parquet',7,1793491200000000,'m1',NULL,NULL,'{"secret":1}',NULL,NULL,NULL,NULL,1,1,1,1795176000000000,1795176000000000,'open',NULL,NULL);
+CREATE TABLE intervals (
+	pipeline TEXT NOT NULL, 
+	subscription TEXT NOT NULL, 
+	since BIGINT NOT NULL, 
+	until BIGINT NOT NULL, 
+	PRIMARY KEY (pipeline, subscription, since)
+);
+INSERT INTO "intervals" VALUES('product','usage',1793491200000000,1793577600000000);
+CREATE TABLE labels (
+	label INTEGER NOT NULL, 
+	text TEXT NOT NULL, 
+	PRIMARY KEY (label), 
+	UNIQUE (text)
+);
+INSERT INTO "labels" VALUES(1,'usage');
+INSERT INTO "labels" VALUES(2,'call');
+CREATE TABLE marks (
+	pipeline TEXT NOT NULL, 
+	scope TEXT NOT NULL, 
+	mark TEXT NOT NULL, 
+	until BIGINT NOT NULL, 
+	recorded BIGINT NOT NULL, 
+	PRIMARY KEY (pipeline, scope, mark)
+);
+INSERT INTO "marks" VALUES('product','scope','part',1793577600000000,1795176000000000);
+CREATE TABLE numbers (
+	name TEXT NOT NULL, 
+	value BIGINT NOT NULL, 
+	PRIMARY KEY (name)
+);
+INSERT INTO "numbers" VALUES('run',1);
+INSERT INTO "numbers" VALUES('row',2);
+INSERT INTO "numbers" VALUES('segment',1);
+INSERT INTO "numbers" VALUES('label',2);
+INSERT INTO "numbers" VALUES('letter',1);
+CREATE TABLE runs (
+	epoch INTEGER NOT NULL, 
+	run_id TEXT NOT NULL, 
+	pipeline TEXT NOT NULL, 
+	account TEXT NOT NULL, 
+	kind TEXT NOT NULL, 
+	scope TEXT NOT NULL, 
+	since BIGINT NOT NULL, 
+	until BIGINT NOT NULL, 
+	started BIGINT NOT NULL, 
+	ended BIGINT, 
+	status TEXT NOT NULL, 
+	counts TEXT, 
+	error TEXT, 
+	host TEXT NOT NULL, 
+	pid INTEGER NOT NULL, 
+	PRIMARY KEY (epoch), 
+	UNIQUE (run_id)
+);
+INSERT INTO "runs" VALUES(1,'20261120T120000Z-ceed20ef','product','production','scheduled','scope',1793491200000000,1793577600000000,1795176000000000,1795176000000000,'complete','{"read":3,"filtered":0,"unreadable":0,"matched":0,"sent":0,"already_sent":0,"duplicate":0,"drift":0,"too_old":0,"in_future":0,"rejected":0,"unsent":0,"requests":0,"retries":0,"released":0,"new_letters":0,"by_subscription":{}}',NULL,'host',1);
+CREATE TABLE sent_log (
+	number INTEGER NOT NULL, 
+	segment INTEGER NOT NULL, 
+	"key" BIGINT NOT NULL, 
+	transaction_id TEXT NOT NULL, 
+	digest BLOB NOT NULL, 
+	subscription INTEGER NOT NULL, 
+	customer_id TEXT, 
+	event_type INTEGER, 
+	event_time BIGINT, 
+	run BIGINT NOT NULL, 
+	sent_at BIGINT NOT NULL, 
+	PRIMARY KEY (number)
+);
+INSERT INTO "sent_log" VALUES(1,1,9189440641721877287,'a',X'27C35E6E9373877F29E562464E46497E',1,'customer',2,1793528430456000,1,1795176000000000);
+INSERT INTO "sent_log" VALUES(2,1,-3374261189907638378,'b',X'96172B4C53372CD10FADDC821BFE0318',1,'customer',2,1793528430456000,1,1795176000000000);
+CREATE TABLE sent_segments (
+	segment INTEGER NOT NULL, 
+	account TEXT NOT NULL, 
+	owner BIGINT NOT NULL, 
+	rows BIGINT NOT NULL, 
+	first_number BIGINT NOT NULL, 
+	last_number BIGINT NOT NULL, 
+	first_sent BIGINT NOT NULL, 
+	last_sent BIGINT NOT NULL, 
+	bloom_upto BIGINT NOT NULL, 
+	bloom BLOB, 
+	PRIMARY KEY (segment)
+);
+INSERT INTO "sent_segments" VALUES(1,'production',1,2,1,2,1795176000000000,1795176000000000,0,NULL);
+CREATE TABLE state_version (
+	version INTEGER NOT NULL
+);
+INSERT INTO "state_version" VALUES(1);
+CREATE TABLE subscription_versions (
+	pipeline TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	version TEXT NOT NULL, 
+	since BIGINT, 
+	until BIGINT, 
+	starts BIGINT, 
+	trigger_text TEXT NOT NULL, 
+	mapping TEXT NOT NULL, 
+	first_run BIGINT NOT NULL, 
+	last_run BIGINT NOT NULL, 
+	PRIMARY KEY (pipeline, name, version)
+);
+INSERT INTO "subscription_versions" VALUES('product','usage','v1',NULL,NULL,1793491200000000,'type = "track"','{}',1,1);
+CREATE TABLE token_fingerprints (
+	fingerprint TEXT NOT NULL, 
+	account TEXT NOT NULL, 
+	first_seen BIGINT NOT NULL, 
+	PRIMARY KEY (fingerprint)
+);
+INSERT INTO "token_fingerprints" VALUES('0123','production',1795176000000000);
+CREATE TABLE touches (
+	pipeline TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	version TEXT NOT NULL, 
+	since BIGINT NOT NULL, 
+	until BIGINT NOT NULL, 
+	PRIMARY KEY (pipeline, name, version, since)
+);
+INSERT INTO "touches" VALUES('product','usage','v1',1793491200000000,1793577600000000);
+CREATE INDEX runs_of_pipeline ON runs (pipeline, status);
+CREATE INDEX sent_log_keys ON sent_log (segment, "key");
+CREATE INDEX sent_segments_of_account ON sent_segments (account);
+CREATE INDEX dead_letters_of_pipeline ON dead_letters (pipeline, status, outcome);
+CREATE INDEX dead_letters_of_message ON dead_letters (message_id);
+COMMIT;
