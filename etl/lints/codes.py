@@ -31,7 +31,7 @@ CODES: Final[dict[str, str]] = {
     "raw-template": "a template that is sent as text",
     "template-dollar": '"$." inside a template finds nothing',
     "template-logic": "sections, helpers and filters in a template find nothing",
-    "liquid-dollar": '"$." in liquid is a syntax error',
+    "liquid-fails": "a liquid template that fails",
     "if-blank": '"blank" is inverted',
     "if-else-ignored": 'an "else" of null, 0, false or "" is ignored',
     "if-exists-template": "a template always exists",

@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from etl.lints.expression import Directive, bare, directive_of, placeholders, segments
 from etl.lints.finding import Finding
+from etl.transform import columns
+from etl.transform.columns import Failure
+from etl.transform.liquid import liquid
+from etl.transform.tracks import Values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,11 +56,11 @@ def _path(argument: Any) -> Iterator[tuple[str, str, str]]:
         )
         return
     first = next(iter(segments(bare(argument))), "")
-    near = get_close_matches(first, _EVENT_FIELDS, n=1, cutoff=0.8)
+    near = get_close_matches(first, _EVENT_FIELDS, n=1, cutoff=0.75)
     if first and first not in _EVENT_FIELDS and near:
         yield (
             "path-unknown-field",
-            f'"{first}" is no field of a track event, so the path finds nothing',
+            f'"{first}" is no field of a track event as Segment has it, so the path finds nothing',
             f'Is "{near[0]}" meant?',
         )
 
@@ -78,8 +82,15 @@ def _template(argument: Any) -> Iterator[tuple[str, str, str]]:
 
 
 def _liquid(argument: Any) -> Iterator[tuple[str, str, str]]:
-    if isinstance(argument, str) and re.search(r"\{[{%][^}%]*\$\.", argument):
-        yield "liquid-dollar", '"$." is a syntax error in liquid', "Write {{ properties.key }} without $."
+    if not isinstance(argument, str):
+        return
+    (rendered,) = columns.cells(liquid(argument).column(Values([{}])))
+    if isinstance(rendered, Failure):
+        yield (
+            "liquid-fails",
+            f"the template fails on an empty event ({rendered.message}), and events it fails on are rejected",
+            "Mind Segment's disabled tags and filters, write {{ properties.key }} without $., and give defaults.",
+        )
 
 
 def _if(argument: Any) -> Iterator[tuple[str, str, str]]:
