@@ -79,6 +79,13 @@ LIQUID = (
     "{{ 7 | divided_by: 2 }}", "{{ 1.0 }}", "{{ 3 | plus: 4 | times: 2 }}", "{% for x in properties.arr %}{% endfor %}",
     "{{ properties.objs | map: 'n' }}", "{{ $.event }}", "{{ properties.s", "plain text", "",
     "{% comment %}x{% endcomment %}y", "{% if event == 'api_call' %}api{% endif %}", "{{ properties.s | nosuchfilter }}",
+    "{{ properties.f | times: 3 }}", "{{ properties.arr }}", "{{ properties.s | truncate: 5 }}", "{{ properties.n | plus: 1 }}",
+    "{{ properties.s | replace: 'l', 'L' }}", "{{ properties.s | slice: 1, 3 }}", "{{ properties.n | default: 'x' }}",
+    "{{ properties.o | json }}", "{% if properties.n == 5 %}five{% endif %}", "{% capture c %}{{ event }}{% endcapture %}{{ c }}",
+    "{{ properties.arr.size }}", "{{ properties.s.size }}", "{{ properties.arr | first }}", "{{ properties.amount | round: 2 }}",
+    "{{ properties.s | escape }}", "{{ properties.s | url_encode }}", "{{ properties.objs[0].n }}", "{{ properties['sp ace'] }}",
+    "{{ properties.s | strip | size }}", "{{ properties.n | minus: properties.f | abs }}", "{{ properties.plan | split: 'a' | join: '+' }}",
+    "{% if properties.plan contains 'a' %}y{% else %}n{% endif %}", "{{ context.groupId }}", "{{ properties | size }}",
 )  # fmt: skip
 
 TRIGGER_FIELDS = (

@@ -13,9 +13,10 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from liquid import is_undefined
+from liquid.builtin.expressions.primitive import Blank, Empty
 
 from tests.reference.json_text import stringify
-from tests.reference.values import UNDEFINED, WHITE_SPACE, is_number, joined, text, to_number, units
+from tests.reference.values import UNDEFINED, WHITE_SPACE, JsError, is_number, joined, text, to_number, units
 
 _SPACES = re.compile(f"[{WHITE_SPACE}]+")
 
@@ -27,6 +28,10 @@ def plain_number(number: float) -> float | int:
 
 
 def _known(value: Any) -> Any:
+    if isinstance(value, range):
+        return list(value)
+    if isinstance(value, (Empty, Blank)):
+        return ""
     return None if is_undefined(value) or value is UNDEFINED else value
 
 
@@ -43,9 +48,9 @@ def printed(value: Any) -> str:
 def _number(value: Any) -> float:
     """``+value || 0``."""
     value = _known(value)
-    if isinstance(value, (list, dict)):
-        value = text(value)
-    number = 0.0 if value is None else to_number(value)
+    if value is None:
+        return 0.0
+    number = to_number(text(value) if isinstance(value, (list, dict)) else value)
     return 0.0 if math.isnan(number) else number
 
 
@@ -80,7 +85,7 @@ def _round(value: Any, digits: Any = 0) -> Any:
     return plain_number(-result if number < 0 else result)
 
 
-def _default(value: Any, default: Any = "", *, allow_false: bool = False) -> Any:
+def _default(value: Any, default: Any = "", *_: Any, allow_false: bool = False) -> Any:
     value = _known(value)
     if isinstance(value, (list, str)):
         return value or default
@@ -139,13 +144,31 @@ def _capitalize(value: Any) -> str:
 
 
 def _first(value: Any) -> Any:
-    value = _known(value)
-    return value[0] if isinstance(value, list) and value else ""
+    value = _sequence(value)
+    return joined(value[0]) if isinstance(value, str) and value else value[0] if value else ""
 
 
 def _last(value: Any) -> Any:
+    value = _sequence(value)
+    return value[-1] if value else ""
+
+
+def _sequence(value: Any) -> Any:
+    """What has a first and a last item: arrays, and strings by their UTF-16 units."""
     value = _known(value)
-    return value[-1] if isinstance(value, list) and value else ""
+    return units(value) if isinstance(value, str) else value if isinstance(value, list) else []
+
+
+def _json(value: Any) -> str:
+    return "" if is_undefined(value) else stringify(_known(value)) or ""
+
+
+def _slug(value: Any, mode: Any = "default", cased: Any = False) -> str:
+    patterns = {"raw": r"\s+", "default": r"[^\w]+|_+", "ascii": r"[^A-Za-z0-9]+"}
+    string = printed(value)
+    if mode in patterns:
+        string = re.sub(r"^-|-$", "", re.sub(patterns[mode], "-", string))
+    return string if cased else string.lower()
 
 
 def _compact(value: Any) -> list[Any]:
@@ -161,7 +184,11 @@ def _replace_last(value: Any, pattern: Any, replacement: Any = "") -> str:
 
 
 def _decoded(value: Any) -> str:
-    return base64.b64decode(printed(value)).decode("utf-8", "replace")
+    string = re.sub(r"[\t\n\f\r ]", "", printed(value))
+    bare = re.sub("==?$", "", string) if len(string) % 4 == 0 else string
+    if len(bare) % 4 == 1 or not re.fullmatch("[A-Za-z0-9+/]*", bare):
+        raise JsError("invalid base64 provided to base64_decode")
+    return base64.b64decode(bare + "=" * (-len(bare) % 4)).decode("utf-8", "replace")
 
 
 def _escape(value: Any) -> str:
@@ -200,11 +227,8 @@ def _sum(value: Any, key: Any = UNDEFINED) -> Any:
     return plain_number(total)
 
 
-def _digest(value: Any, key: Any = UNDEFINED) -> str:
-    raw = printed(value).encode()
-    if key is UNDEFINED:
-        return hashlib.sha256(raw).hexdigest()
-    return hmac.new(printed(key).encode(), raw, hashlib.sha256).hexdigest()
+def _digest(value: Any, key: Any) -> str:
+    return hmac.new(printed(key).encode(), printed(value).encode(), hashlib.sha256).hexdigest()
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
@@ -225,9 +249,10 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "first": _first,
     "floor": _arithmetic(math.floor),
     "hmac_sha256": _digest,
+    "inspect": _json,
     "join": _join,
-    "json": lambda value: stringify(_known(value)),
-    "jsonify": lambda value: stringify(_known(value)),
+    "json": _json,
+    "jsonify": _json,
     "last": _last,
     "lstrip": lambda value: printed(value).lstrip(WHITE_SPACE),
     "minus": _arithmetic(lambda a, b: a - b),
@@ -246,11 +271,12 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "replace_last": _replace_last,
     "round": _round,
     "rstrip": lambda value: printed(value).rstrip(WHITE_SPACE),
-    "sha256": _digest,
+    "sha256": lambda value: hashlib.sha256(printed(value).encode()).hexdigest(),
     "shift": lambda value: value[1:],
     "size": _size,
     "slice": _slice,
     "split": _split,
+    "slugify": _slug,
     "squish": lambda value: _SPACES.sub(" ", printed(value)).strip(WHITE_SPACE),
     "strip": lambda value: printed(value).strip(WHITE_SPACE),
     "strip_html": _strip_html,
@@ -259,8 +285,13 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "times": _arithmetic(lambda a, b: a * b),
     "truncate": _truncate,
     "truncatewords": _truncate_words,
+    "to_integer": lambda value: plain_number(to_number(value)) if _known(value) is not None else math.nan,
     "upcase": lambda value: printed(value).upper(),
     "url_decode": lambda value: unquote(printed(value).replace("+", " ")),
     "url_encode": lambda value: quote(printed(value), safe="-_.!~*'()").replace("%20", "+"),
+    "cgi_escape": lambda value: quote(printed(value), safe="-_.~").replace("%20", "+"),
+    "raw": lambda value: value,
+    "uri_escape": lambda value: quote(printed(value), safe="-_.!~*'();/?:@&=+$,#[]"),
     "where": _where,
+    "xml_escape": _escape,
 }
