@@ -53,7 +53,7 @@ class Database:
     def _engine(self) -> sa.Engine:
         backend = self.url.get_backend_name()
         try:
-            engine = sa.create_engine(self.url, poolclass=sa.NullPool)
+            engine = sa.create_engine(self.url, pool_pre_ping=True)
         except (ImportError, sa.exc.NoSuchModuleError) as error:
             extra = extra_of(backend)
             how = (
@@ -65,6 +65,14 @@ class Database:
         if session := warehouse_of(engine.dialect).file("session"):
             sa.event.listen(engine, "connect", lambda driver, _: _execute(driver, session))
         return engine
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Connections are kept from one statement to the next, and closed at the end."""
+        try:
+            yield
+        finally:
+            self.engine.dispose()
 
     @contextmanager
     def connect(self, where: str) -> Iterator[sa.Connection]:

@@ -65,7 +65,9 @@ def quoted(dialect: sa.Dialect, name: str) -> str:
     """``name`` as an identifier for ``sqlalchemy.text``, exactly as spelt: always quoted, and never a bind."""
     preparer = dialect.identifier_preparer
     identifier = preparer.quote_identifier(name)
-    if "%%" in preparer.quote_identifier("%"):
+    if dialect.name == "bigquery":  # its dialect escapes what needs none, and not the backtick
+        identifier = "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+    elif "%%" in preparer.quote_identifier("%"):
         identifier = identifier.replace("%%", "%")  # text() doubles what the driver needs doubled
     return identifier.replace(":", "\\:")
 

@@ -6,6 +6,7 @@ All ways fetch what Arrow has no exact type for as text (``Column.kind``) and so
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from datetime import date, datetime
 from decimal import Decimal
 from importlib import import_module
@@ -89,10 +90,12 @@ def _through_sqlalchemy(
     database: Database, statement: sa.TextClause, columns: Sequence[Column] | None, rows: int, where: str
 ) -> Iterator[pa.Table]:
     size = min(rows, _FETCH_ROWS)
-    with database.connect(where) as connection:
+    with database.connect(where) as connection, ExitStack() as stack:
         streaming = connection.execution_options(stream_results=True, max_row_buffer=size)
         result = streaming.execute(statement)
         names = list(result.keys())
+        cursor: Any = result.cursor  # SQLAlchemy lets go of it, open, when the connection is lost
+        stack.callback(cursor.close)
         for part in result.partitions(size):
             cells = list(zip(*part, strict=True))
             if columns is None or not database.warehouse.typed:
@@ -123,10 +126,17 @@ def _through_duckdb(
     database: Database, statement: sa.TextClause, columns: Sequence[Column], rows: int, where: str
 ) -> Iterator[pa.Table]:
     duckdb: Any = import_module("duckdb")
-    with database.errors(where, duckdb.Error), database.connect(where) as connection:
+    with (
+        database.errors(where, duckdb.Error),
+        database.connect(where) as connection,
+        ExitStack() as stack,
+    ):
         driver: Any = connection.connection.driver_connection
-        result = driver.execute(_literal(statement))
-        reader = getattr(result, "to_arrow_reader", None) or result.fetch_record_batch  # its name before 2.0
+        own = driver.cursor()  # a connection does one thing at a time
+        stack.callback(own.close)
+        own.execute(database.warehouse.file("session"))
+        result = own.sql(_literal(statement))
+        reader = getattr(result, "to_arrow_reader", None) or result.fetch_arrow_reader  # its name before 2.0
         for batch in reader(rows):
             yield _typed(batch.columns, columns)
 

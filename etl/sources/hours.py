@@ -45,19 +45,23 @@ class _Piece:
 
 
 def stretches(table: str, hours: Iterable[Hour], window: Window, done: Collection[str]) -> list[Stretch]:
-    """The parts of ``window`` in which ``table`` has rows and that are not ``done``, neighbours together."""
-    wanted = [
-        piece for piece in _pieces(table, hours, window) if piece.mark is None or piece.mark not in done
-    ]
+    """The parts of ``window`` in which ``table`` has rows and that are not ``done``.
+
+    What lies between two of them is read with them if it has no rows, so that few statements are sent.
+    """
     found: list[Stretch] = []
-    for piece in wanted:
+    after_done = True
+    for piece in _pieces(table, hours, window):
+        if piece.mark in done:
+            after_done = True
+            continue
         marks = () if piece.mark is None else (piece.mark,)
-        if found and found[-1].window.until == piece.window.since:
-            last = found.pop()
-            piece_window = Window(last.window.since, piece.window.until)
-            found.append(Stretch(piece_window, last.marks + marks))
-        else:
+        if after_done:
             found.append(Stretch(piece.window, marks))
+        else:
+            last = found.pop()
+            found.append(Stretch(Window(last.window.since, piece.window.until), last.marks + marks))
+        after_done = False
     return found
 
 

@@ -79,35 +79,40 @@ class WarehouseSource:
         """
         if window.empty:
             return
-        if self._query is not None:
-            yield from self._query.batches(window, self._batch_rows, fast=self._fast)
-            return
-        chosen = self._chosen(window)
-        _warn_of_missing(paths or (), chosen)
-        for table, tracks in chosen:
-            yield from self._table_batches(table, _borrowed(table, tracks, paths), window, paths, done)
+        with self._database.in_use():
+            if self._query is not None:
+                yield from self._query.batches(window, self._batch_rows, fast=self._fast)
+                return
+            chosen = self._chosen(window)
+            _warn_of_missing(paths or (), chosen)
+            for table, tracks in chosen:
+                borrowed = _borrowed(table, tracks, table.cursor(self._cursor), paths)
+                yield from self._table_batches(table, borrowed, window, paths, done)
 
     def check(self) -> None:
         """Looks at the catalog, or at the query's columns, and has each table asked for no rows."""
         now = datetime.now(UTC)
         nothing = Window(now, now)
-        if self._query is not None:
-            self._query.check(nothing)
-            return
-        for table, _ in self._chosen(Window(now - _DAY, now)):
-            cursor = table.cursor(self._cursor)
-            self._rows(statements.events(self._database, table, [cursor], cursor, nothing), table)
+        with self._database.in_use():
+            if self._query is not None:
+                self._query.check(nothing)
+                return
+            for table, _ in self._chosen(Window(now - _DAY, now)):
+                cursor = table.cursor(self._cursor)
+                self._rows(statements.events(self._database, table, [cursor], cursor, nothing), table)
 
     def newest(self) -> datetime | None:
         """The newest cursor in ``tracks``, or in the tables read where there is no ``tracks``; None for a query."""
-        found: list[datetime | None] = []
-        for schema in self._schemas:
-            held = tables_of(self._database, schema)
-            tracks = find_table(held, TRACKS)
-            for table in [held[tracks]] if tracks else self._listed(schema, held):
-                statement = statements.newest(self._database, table, table.cursor(self._cursor))
-                found += [_moment(row[0]) for row in self._rows(statement, table)]
+        with self._database.in_use():
+            found = [moment for schema in self._schemas for moment in self._newest_of(schema)]
         return max((moment for moment in found if moment is not None), default=None)
+
+    def _newest_of(self, schema: str) -> Iterator[datetime | None]:
+        held = tables_of(self._database, schema)
+        tracks = find_table(held, TRACKS)
+        for table in [held[tracks]] if tracks else self._listed(schema, held):
+            statement = statements.newest(self._database, table, table.cursor(self._cursor))
+            yield from (_moment(row[0]) for row in self._rows(statement, table))
 
     # -------------------------------------------------------------------------------------- which tables
 
@@ -224,9 +229,17 @@ class WarehouseSource:
 _Borrowed = tuple[Table, list["Column"]]
 
 
-def _borrowed(table: Table, tracks: Table | None, paths: Collection[events.Path] | None) -> _Borrowed | None:
-    """What is asked of an event that only ``tracks`` knows; never a property."""
+def _borrowed(
+    table: Table, tracks: Table | None, cursor: Column, paths: Collection[events.Path] | None
+) -> _Borrowed | None:
+    """What is asked of an event that only ``tracks`` knows; never a property.
+
+    Nothing unless both tables have the message id and the same cursor, because they are joined by these.
+    """
     if tracks is None or tracks == table or not (table.has_message_id and tracks.has_message_id):
+        return None
+    same = find_column(cursor.name, tracks.names)
+    if same is None or tracks.column(same).type != cursor.type:
         return None
     own = {name.lower() for name in table.names}
     asked = needed_columns(tracks.shape, "warehouse", paths, None)
