@@ -123,7 +123,7 @@ def stringify(value: Value) -> str | None:
     """``JSON.stringify``: None for UNDEFINED; keys that look like array indices first, in ascending order."""
     if value is UNDEFINED:
         return None
-    return _write(value, _javascript_order, _double_text)
+    return _write(value, javascript_order, _double_text)
 
 
 def canonical_column(values: Sequence[Value]) -> pa.Array:
@@ -209,7 +209,8 @@ def _write(value: Value, order: Callable[[Iterable[str]], list[str]], number: Ca
     return "null" if value is UNDEFINED else number(value)
 
 
-def _javascript_order(keys: Iterable[str]) -> list[str]:
+def javascript_order(keys: Iterable[str]) -> list[str]:
+    """Keys as JavaScript lists them: array indices first, ascending, then the rest as they came."""
     names = list(keys)
     indices = [name for name in names if _ARRAY_INDEX.fullmatch(name) and int(name) <= _LAST_INDEX]
     rest = [name for name in names if name not in set(indices)] if indices else names

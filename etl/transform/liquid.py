@@ -14,7 +14,7 @@ from etl.transform import columns
 from etl.transform.columns import Failure
 from etl.transform.expression import Expression, constant, failing
 from etl.transform.javascript import units
-from etl.transform.liquid_tags import TAGS, Scope
+from etl.transform.liquid_tags import TAGS, Scope, with_plain_literals
 from etl.transform.values import Value
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def liquid(argument: Any) -> Expression:
     if len(units(argument)) > MAX_LENGTH:
         return failing("liquid template values are limited to 1000 characters")
     try:
-        template = _ENVIRONMENT.from_string(argument)
+        template = _ENVIRONMENT.from_string(with_plain_literals(argument))
     except (LiquidError, ValueError, RecursionError) as error:
         return failing(_words(error))
     return Expression(_rows(lambda root: rendered(template, root)), None)

@@ -42,7 +42,9 @@ def _moment(value: Value) -> datetime | None:
     if value in ("now", "today"):
         return datetime.now(UTC)
     milliseconds: float | None
-    if is_number(value):
+    if isinstance(value, bool):
+        milliseconds = float(value)
+    elif is_number(value):
         milliseconds = double(value) * 1000
     else:
         source = text(value)

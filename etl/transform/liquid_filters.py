@@ -153,6 +153,8 @@ def _slice(value: Value, start: Value = UNDEFINED, length: Value = 1) -> Value:
     if value is None or value is UNDEFINED:
         return []
     members: Any = value if isinstance(value, list) else joined(stringified(value))
+    if start is UNDEFINED and isinstance(value, list):
+        return []
     begin, count = number(start), (1.0 if length is UNDEFINED else number(length))
     begin = len(members) + begin if begin < 0 else begin
     if begin < 0 or count < 0:
@@ -162,7 +164,7 @@ def _slice(value: Value, start: Value = UNDEFINED, length: Value = 1) -> Value:
 
 def _where(value: Value, key: Value = UNDEFINED, expected: Value = UNDEFINED) -> list[Value]:
     keys = tuple(part for part in stringified(key).split(".") if part)
-    found = [(item, get(item, keys)) for item in _items(value)]
+    found = [(item, get(item, keys) if keys and isinstance(item, (dict, list)) else UNDEFINED) for item in _items(value)]
     if expected is UNDEFINED:
         return [item for item, held in found if held is not None and held is not False and held is not UNDEFINED]
     return [item for item, held in found if _same(held, expected)]
@@ -244,8 +246,7 @@ def _split(value: Value, separator: Value = UNDEFINED, *_: Value) -> list[Value]
 
 
 def _capitalized(source: str) -> str:
-    whole = units(source)
-    return joined(whole[:1].upper() + whole[1:].lower()) if whole == source else source[:1] + source[1:].lower()
+    return (source[:1] if source[:1] > "\uffff" else source[:1].upper()) + source[1:].lower()
 
 
 def _truncated(value: Value, length: Value = 50, end: Value = "...", *_: Value) -> Value:
@@ -351,6 +352,12 @@ def _decoded(source: str) -> str:
         raise LiquidRenderError("URI malformed") from None
 
 
+_PLAIN_LATIN = str.maketrans(
+    dict(zip("àáâãäåçèéêëìíîïðñòóôõöøùúûüýÿ", "aaaaaaceeeeiiiidnoooooouuuuyy", strict=True))
+    | {"æ": "ae", "ß": "ss", "œ": "oe", "þ": "th", "ẞ": "SS", "Œ": "OE", "Þ": "TH"}
+)
+
+
 def _slug_kept(character: str, extra: str) -> bool:
     category = unicodedata.category(character)
     return category[0] in "ML" or category == "Nd" or character in extra
@@ -358,6 +365,8 @@ def _slug_kept(character: str, extra: str) -> bool:
 
 def _slug(value: Value, mode: Value = "default", cased: Value = False, *_: Value) -> str:  # noqa: FBT002
     source = stringified(value)
+    if mode == "latin":
+        source = source.translate(_PLAIN_LATIN)
     kept: Callable[[str], bool]
     if mode == "raw":
         kept = lambda character: character not in WHITE_SPACE  # noqa: E731

@@ -6,12 +6,13 @@ python-liquid's nodes hold what was parsed; evaluating them is ours, since JavaS
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import lru_cache
 from io import StringIO
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from liquid import RenderContext
-from liquid.ast import Node
+from liquid.ast import BlockNode, Node
 from liquid.builtin.content import Literal
 from liquid.builtin.expressions import FilteredExpression, Path, logical, primitive, tokenize
 from liquid.builtin.expressions.filtered import Filter
@@ -23,15 +24,14 @@ from liquid.builtin.tags.comment_tag import CommentTag
 from liquid.builtin.tags.cycle_tag import CycleNode, CycleTag
 from liquid.builtin.tags.decrement_tag import DecrementTag
 from liquid.builtin.tags.echo_tag import EchoTag
-from liquid.builtin.tags.if_tag import IfNode, IfTag
 from liquid.builtin.tags.increment_tag import IncrementTag
 from liquid.builtin.tags.inline_comment_tag import InlineCommentTag
 from liquid.builtin.tags.liquid_tag import LiquidTag
-from liquid.builtin.tags.unless_tag import UnlessNode, UnlessTag
 from liquid.exceptions import LiquidSyntaxError
+from liquid.parser import get_parser
 from liquid.stream import TokenStream
 from liquid.tag import Tag
-from liquid.token import TOKEN_EOF, TOKEN_EXPRESSION, TOKEN_OUTPUT, TOKEN_PIPE, TOKEN_TAG
+from liquid.token import TOKEN_ASSIGN, TOKEN_DPIPE, TOKEN_EOF, TOKEN_EXPRESSION, TOKEN_OUTPUT, TOKEN_PIPE, TOKEN_TAG
 
 from etl.transform.javascript import double, text_number
 from etl.transform.liquid_filters import DISABLED, FILTERS, LiquidRenderError, stringified
@@ -42,9 +42,16 @@ if TYPE_CHECKING:
 
     from liquid import BoundTemplate
     from liquid.expression import Expression
+    from liquid.token import Token
 
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{0,4})|([0-7]{1,3})|(.?))", re.DOTALL)
+_LITERAL = re.compile(r"""\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'""", re.DOTALL)
+_MARKUP = re.compile(rf"""\{{[{{%]-?(?:{_LITERAL.pattern}|(?![%}}]\}})[^"'])*""", re.DOTALL)
 _ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+
+
+class _StoppedError(Exception):
+    """A ``break`` or ``continue`` was reached."""
 
 
 class Scope(RenderContext):
@@ -58,8 +65,9 @@ class Scope(RenderContext):
     def render(self) -> str:
         """The whole template's text."""
         buffer = StringIO()
-        for node in self.template.nodes:
-            node.render(self, buffer)
+        with suppress(_StoppedError):
+            for node in self.template.nodes:
+                node.render(self, buffer)
         return buffer.getvalue()
 
     def variable(self, name: Value) -> Value:
@@ -173,6 +181,17 @@ def _range(start: Value, stop: Value) -> list[Value]:
     return list(range(int(low), int(high) + 1))
 
 
+def with_plain_literals(source: str) -> str:
+    """The template with quotes and braces inside its string literals as escapes: python-liquid ends them there."""
+    return _MARKUP.sub(lambda markup: _LITERAL.sub(_plain_literal, markup[0]), source)
+
+
+def _plain_literal(literal: re.Match[str]) -> str:
+    quoted = literal[0]
+    inner = re.sub(r"\\([\"'])|([{}%])", lambda match: f"\\u{ord(match[1] or match[2]):04x}", quoted[1:-1])
+    return quoted[0] + inner + quoted[-1]
+
+
 @lru_cache(maxsize=1024)
 def unescaped(literal: str) -> str:
     """A string literal as liquidjs reads it, with JavaScript's escapes."""
@@ -200,10 +219,14 @@ def _compared(expression: Expression, scope: Scope) -> bool:
             return _contains(evaluate(left, scope), evaluate(right, scope))
     if any(isinstance(side, (primitive.Nil, primitive.Empty, primitive.Blank)) for side in (left, right)):
         return False
-    one, two = evaluate(left, scope), evaluate(right, scope)
+    one, two = (_primitive(evaluate(side, scope)) for side in (left, right))
     if isinstance(one, str) and isinstance(two, str):
         return _ordered(expression, one, two)
     return _ordered(expression, _number(one), _number(two))
+
+
+def _primitive(value: Value) -> Value:
+    return text(value) if isinstance(value, (dict, list)) else value
 
 
 def _ordered(expression: Expression, one: Any, two: Any) -> bool:
@@ -263,8 +286,12 @@ def _contains(container: Value, item: Value) -> bool:
 
 
 def _filtered_value(tag: Tag, tokens: TokenStream) -> FilteredExpression:
-    """Unlike in python-liquid, what comes before the filters may be a comparison."""
+    """What comes before the filters may be a comparison; what follows it up to the first filter is ignored."""
     left = logical.parse_boolean_primitive(tag.env, tokens)
+    while tokens.current.kind not in (TOKEN_PIPE, TOKEN_EOF):
+        if tokens.current.kind in (TOKEN_ASSIGN, TOKEN_DPIPE):
+            raise LiquidSyntaxError('expected "|" before filter', token=tokens.current)
+        next(tokens)
     filters = Filter.parse(tag.env, tokens, delim=(TOKEN_PIPE,))
     tokens.eat(TOKEN_EOF)
     return FilteredExpression(left.token, left, filters)
@@ -282,8 +309,9 @@ class _Output(Output):
         token = stream.eat(TOKEN_OUTPUT)
         inner = stream.expect(TOKEN_EXPRESSION)
         if not inner.value.strip():
-            return self.node_class(token, primitive.Nil(token))
-        return self.node_class(token, _filtered_value(self, TokenStream(tokenize(inner.value, inner))))
+            raise LiquidSyntaxError('invalid value expression: ""', token=token)
+        source = re.sub(r"\|\s*$", "", inner.value)
+        return self.node_class(token, _filtered_value(self, TokenStream(tokenize(source, inner))))
 
 
 class _Echo(EchoTag):
@@ -296,33 +324,80 @@ class _Echo(EchoTag):
         return self.node_class(token, _filtered_value(self, stream.into_inner(tag=token, eat=False)))
 
 
-class _IfNode(IfNode):
+class _Branches(Node):
+    """``if`` and ``unless``: the first branch whose condition holds; None as a condition always does."""
+
+    __slots__ = ("branches", "negated")
+
+    def __init__(self, token: Token, branches: list[tuple[Expression | None, BlockNode]], *, negated: bool) -> None:
+        super().__init__(token)
+        self.blank = False
+        self.branches = branches
+        self.negated = negated
+
     def render_to_output(self, context: Any, buffer: TextIO) -> int:
-        if true(self.condition, context):
-            return self.consequence.render(context, buffer)
-        return _otherwise(self, context, buffer)
+        for i, (condition, block) in enumerate(self.branches):
+            if condition is None or true(condition, context) is not (self.negated and i == 0):
+                return block.render(context, buffer)
+        return 0
 
 
-class _UnlessNode(UnlessNode):
+class _If(Tag):
+    name = "if"
+    end = "endif"
+    negated = False
+
+    def parse(self, stream: TokenStream) -> Node:
+        token = stream.eat(TOKEN_TAG)
+        branches = [(self._condition(stream, token), self._block(stream))]
+        while not stream.current.is_tag(self.end):
+            branch = stream.eat(TOKEN_TAG)
+            if branches[-1][0] is None:
+                raise LiquidSyntaxError(f"unexpected {branch.value} after else", token=branch)
+            if branch.value == "elsif":
+                branches.append((self._condition(stream, branch), self._block(stream)))
+            else:
+                _skip_expression(stream)
+                branches.append((None, self._block(stream)))
+        return _Branches(token, branches, negated=self.negated)
+
+    def _condition(self, stream: TokenStream, token: Token) -> Expression | None:
+        return _filtered_value(self, stream.into_inner(tag=token))
+
+    def _block(self, stream: TokenStream) -> BlockNode:
+        return get_parser(self.env).parse_block(stream, frozenset((self.end, "elsif", "else")))
+
+
+class _Unless(_If):
+    name = "unless"
+    end = "endunless"
+    negated = True
+
+
+def _skip_expression(stream: TokenStream) -> None:
+    if stream.current.kind == TOKEN_EXPRESSION:
+        next(stream)
+
+
+class _StopNode(Node):
     def render_to_output(self, context: Any, buffer: TextIO) -> int:
-        if not true(self.condition, context):
-            return self.consequence.render(context, buffer)
-        return _otherwise(self, context, buffer)
+        raise _StoppedError
 
 
-def _otherwise(node: IfNode | UnlessNode, context: Any, buffer: TextIO) -> int:
-    for branch in node.alternatives:
-        if true(branch.expression, context):
-            return branch.block.render(context, buffer)
-    return node.default.render(context, buffer) if node.default else 0
+class _Stop(Tag):
+    """``break`` and ``continue`` outside of loops, which are disabled, end the template."""
+
+    name = "break"
+    block = False
+
+    def parse(self, stream: TokenStream) -> Node:
+        token = stream.eat(TOKEN_TAG)
+        _skip_expression(stream)
+        return _StopNode(token)
 
 
-class _If(IfTag):
-    node_class = _IfNode
-
-
-class _Unless(UnlessTag):
-    node_class = _UnlessNode
+class _Continue(_Stop):
+    name = "continue"
 
 
 class _AssignNode(AssignNode):
@@ -355,7 +430,7 @@ def _disabled(tag_name: str) -> type[Tag]:
 
 
 TAGS: list[type[Tag]] = [
-    Literal, _Output, Illegal, _If, _Unless, CommentTag, CaptureTag, _Cycle, _Assign, IncrementTag, DecrementTag,
+    Literal, _Output, Illegal, _If, _Unless, _Stop, _Continue, CommentTag, CaptureTag, _Cycle, _Assign, IncrementTag, DecrementTag,
     _Echo, LiquidTag, InlineCommentTag,
     *map(_disabled, ("case", "for", "include", "layout", "render", "tablerow")),
 ]  # fmt: skip

@@ -13,10 +13,11 @@ import pandas as pd
 from etl.transform import columns, directives, lookup, shapes
 from etl.transform.columns import Failure
 from etl.transform.expression import Expression, array_of, constant, failing, object_of, union
+from etl.transform.jsontext import javascript_order
 from etl.transform.liquid import liquid
 from etl.transform.tracks import Values
 from etl.transform.validation import is_directive, problems
-from etl.transform.values import entries, kind
+from etl.transform.values import UNDEFINED, entries, kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +63,7 @@ class Mapping:
         if self.whole is not None:
             return _opened(self.whole.column(roots))
         found = {name: field.column(roots) for name, field in (self.fields or {}).items()}
-        return Fields(found, _failures(found))
+        return Fields({name: _cleared(column) for name, column in found.items()}, _failures(found))
 
 
 def compile_mapping(mapping: Any) -> Mapping:
@@ -71,7 +72,7 @@ def compile_mapping(mapping: Any) -> Mapping:
         prepared = prepare({} if mapping is None else mapping)
         if found := problems(prepared):
             return Mapping(tuple(found))
-        if is_directive(prepared):
+        if is_directive(prepared) or isinstance(prepared, list):
             return Mapping((), whole=build(prepared))
         return Mapping((), fields={key: build(value) for key, value in prepared.items()})
     except RecursionError:
@@ -97,7 +98,8 @@ def prepare(mapping: Any) -> Any:
     if not members or not isinstance(members[0][1], (dict, list)):
         raise ValueError("The root directive must be an object")
     name, argument = members[0]
-    return {name: {**argument, "mapping": fields} if isinstance(argument, dict) else argument}
+    given = {**argument, "mapping": fields} if isinstance(argument, dict) else argument
+    return [given] if isinstance(root, list) else {name: given}
 
 
 def build(mapping: Any, *, exact: bool = False) -> Expression:
@@ -107,7 +109,7 @@ def build(mapping: Any, *, exact: bool = False) -> Expression:
     if not isinstance(mapping, dict):
         return constant(mapping)
     if not is_directive(mapping):
-        return object_of({key: build(value, exact=exact) for key, value in mapping.items()}, exact=exact)
+        return object_of({key: build(mapping[key], exact=exact) for key in javascript_order(mapping)}, exact=exact)
     name = next(key for key in mapping if key.startswith("@"))
     if name not in _DIRECTIVES:
         return failing(f"{name} is not a valid directive, got undefined")
@@ -143,6 +145,14 @@ def _failures(found: dict[str, pd.Series]) -> list[str | None] | None:
     return [next((cell.message for cell in row if type(cell) is Failure), None) for row in rows]
 
 
+def _cleared(column: pd.Series) -> pd.Series:
+    """Failures as undefined: what failed has been told."""
+    failed = columns.any_failure(column)
+    if failed is None:
+        return column
+    return columns.objects([UNDEFINED if bad else cell for bad, cell in zip(failed, column, strict=True)])
+
+
 def _opened(column: pd.Series) -> Fields:
     """The fields inside a column of whole usage events."""
     cells = columns.cells(column)
@@ -156,4 +166,5 @@ def _opened(column: pd.Series) -> Fields:
 
 def _type_of_root(cell: Any) -> str:
     """What the schema is told of a root that is no object; null and '' count as undefined there."""
-    return "undefined" if cell is None or cell == "" else kind(cell)
+    found = "undefined" if cell is None or cell == "" else kind(cell)
+    return found if found == "undefined" else f"{'an' if found == 'array' else 'a'} {found}"

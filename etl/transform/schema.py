@@ -18,7 +18,7 @@ from etl.transform import columns
 from etl.transform.javascript import has_surrogate, number_text, text_number
 from etl.transform.jsontext import quote
 from etl.transform.texts import scalar_text
-from etl.transform.timestamps import to_iso
+from etl.transform.timestamps import InvalidTimestampError, iso_of, to_iso
 from etl.transform.values import UNDEFINED, Undefined, Value, is_infinite, is_number, kind
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from etl.transform.mapping import Fields
 
-TEXT_FIELDS = ("transaction_id", "customer_id", "event_type")
+_NOT_DATE_LIKE = "Timestamp must be a valid date-like string but it was not."
 
 
 @dataclass(frozen=True)
@@ -136,9 +136,9 @@ def _coerced_text(name: str, cell: Value) -> Value:
             return single
         case bool():
             return "true" if single else "false"
-        case None | Undefined():
+        case None:
             return ""
-        case dict() | list():
+        case dict() | list() | Undefined():
             return Wrong(f"{_label(name)} must be a string but it was {_a(kind(single))}.")
     return number_text(single)
 
@@ -194,7 +194,16 @@ def _coerced_timestamp(name: str, cell: Value) -> Value:
         return text_number(single)
     if single is None:
         return "null"
-    return Wrong(f"{_label(name)} must be a string or number but it was {_a(kind(single))}.")
+    wrong = f"{_label(name)} must be a string or number but it was {_a(kind(single))}."
+    return Wrong(f"{wrong} {_NOT_DATE_LIKE}" if isinstance(single, str) and not _is_date_like(single) else wrong)
+
+
+def _is_date_like(text: str) -> bool:
+    try:
+        iso_of(text)
+    except InvalidTimestampError as error:
+        return error.stage != "schema"
+    return True
 
 
 # ------------------------------------------------------------------------------------------- properties
@@ -235,7 +244,7 @@ def _label(name: str) -> str:
 
 
 def _a(found: str) -> str:
-    return f"{'an' if found[0] in 'aeiou' else 'a'} {found}"
+    return found if found == "undefined" else f"{'an' if found[0] in 'aeiou' else 'a'} {found}"
 
 
 _CHECKS: dict[str, Callable[[str, pd.Series], Field]] = {

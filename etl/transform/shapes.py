@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from etl.transform import columns, typed
 from etl.transform.columns import Failure
-from etl.transform.expression import Expression, at, failing, union, zipped
+from etl.transform.expression import Expression, at, derived, failing, union, zipped
 from etl.transform.tracks import Roots, Values
 from etl.transform.validation import is_directive, problems
 from etl.transform.values import UNDEFINED, Value, entries, kind, split_path, strip_root, truthy, without_undefined
@@ -35,19 +35,19 @@ def flatten(argument: Any, build: Build, *, exact: bool) -> Expression:
         return failing('@flatten requires an object with a "separator" key')
     if not truthy(argument.get("separator", UNDEFINED)):
         return failing('@flatten requires a "separator" key')
-    separator, source = build(argument["separator"]), build(argument.get("value", UNDEFINED), exact=True)
+    separator = derived(_only_strings, build(argument["separator"]))
+    source = build(argument.get("value", UNDEFINED), exact=True)
+    fixed = argument["separator"] if isinstance(argument["separator"], str) else None
     keep_arrays = truthy(argument.get("omitArrays", UNDEFINED))
 
     def cell(joint: Value, value: Value) -> Value:
-        if not isinstance(joint, str):
-            return Failure("@flatten requires a string separator")
         flat = flattened(value, "", joint, keep_arrays=keep_arrays)
         return flat if exact else without_undefined(flat)
 
     def column(roots: Roots) -> pd.Series:
         found = source.column(roots)
-        if separator.constant is not None and not columns.is_objects(found):
-            flat = _flattened_struct(columns.arrow(found), separator.constant[0], keep_arrays=keep_arrays)
+        if fixed is not None and not columns.is_objects(found):
+            flat = _flattened_struct(columns.arrow(found), fixed, keep_arrays=keep_arrays)
             if flat is not None:
                 return columns.series(flat)
         return columns.objects(zipped(cell, [separator.column(roots), found], len(roots)))
@@ -65,9 +65,14 @@ def flattened(value: Value, prefix: str, separator: str, *, keep_arrays: bool) -
     return flat
 
 
-def _flattened_struct(array: pa.Array, separator: Any, *, keep_arrays: bool) -> pa.StructArray | None:
+def _only_strings(separators: pd.Series) -> pd.Series:
+    wrong = Failure("@flatten requires a string separator")
+    return columns.apply(separators, lambda cell: cell if isinstance(cell, str) else wrong)
+
+
+def _flattened_struct(array: pa.Array, separator: str, *, keep_arrays: bool) -> pa.StructArray | None:
     """A struct array flat and still typed; None where its cells must be looked at one by one."""
-    if not isinstance(separator, str) or not pa.types.is_struct(array.type):
+    if not pa.types.is_struct(array.type):
         return None
     fields = _leaves(array, "", separator, keep_arrays=keep_arrays)
     if not fields or len({name for name, _ in fields}) < len(fields):
@@ -151,7 +156,10 @@ def _merged_structs(sources: Sequence[Expression | dict[str, Expression]], roots
     merged: dict[str, pd.Series] = {}
     for source in sources:
         if isinstance(source, dict):
-            merged |= {key: expression.column(roots) for key, expression in source.items()}
+            written = {key: expression.column(roots) for key, expression in source.items()}
+            if any(map(columns.is_objects, written.values())):
+                return None
+            merged |= written
             continue
         found = source.column(roots)
         if columns.is_objects(found) or not pa.types.is_struct(columns.arrow(found).type):

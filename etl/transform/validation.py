@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from etl.transform.javascript import units
+from etl.transform.jsontext import javascript_order
 from etl.transform.values import UNDEFINED, kind
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _directive(mapping: dict[str, Any], stack: Stack) -> list[str]:
 def _object(value: Any, stack: Stack) -> list[str]:
     if _kind(value) != "object":
         return _problem(stack, f"should be an object but {_it_is(value)}")
-    return [found for key, member in value.items() for found in problems(member, (*stack, key))]
+    return [found for key in javascript_order(value) for found in problems(value[key], (*stack, key))]
 
 
 def _array(value: Any, stack: Stack) -> list[str]:
