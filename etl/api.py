@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
@@ -11,6 +11,7 @@ from etl import config as configs
 from etl import wiring
 from etl.errors import ConfigError
 from etl.pipeline import run as run_job
+from etl.windows import Window
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from threading import Event
 
+    from etl.backfill import BackfillReport
     from etl.config import Config
     from etl.ports import Progress
     from etl.report import Report
@@ -82,3 +84,28 @@ def _window(since: Any, until: Any) -> tuple[datetime, datetime] | None:
     if since is None:
         raise ConfigError("--until needs --since; leave out both for the scheduled run")
     return moment(since), datetime.now(UTC) if until is None else moment(until)
+
+
+def backfill(
+    config: Config,
+    since: datetime | date | str,
+    until: datetime | date | str,
+    *,
+    by: Literal["day", "hour"] = "day",
+    subscriptions: Sequence[str] | None = None,
+    plan: bool = False,
+    redo: bool = False,
+    progress: Progress | None = None,
+    interrupted: Event | None = None,
+) -> BackfillReport:
+    """Run ``[since, until)`` in windows of a day or an hour, cut at midnight UTC or the full hour.
+
+    ``plan`` counts and sends nothing. Windows that an earlier backfill of the same subscriptions completed are
+    skipped unless ``redo``. Raises as ``run``; the error's report holds the windows so far.
+    """
+    from etl.backfill import Backfill
+    from etl.backfill import backfill as run_backfill
+
+    step = timedelta(hours=1) if by == "hour" else timedelta(days=1)
+    asked = Backfill(config, Window(moment(since), moment(until)), step, subscriptions, plan, redo)
+    return run_backfill(asked, progress=progress, interrupted=interrupted)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from etl.errors import ConfigError
 from etl.samples import SampleEvents, write_parquet
-from etl.windows import rfc3339
+from etl.windows import Window, rfc3339
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 TOKEN = "demo-token"  # noqa: S105
 _MADE_HERE = ("tracks", "state", "etl-demo.yml")
 _START = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=2)
-WINDOW = {"since": _START, "until": _START + timedelta(days=1)}
+WINDOW = Window(_START, _START + timedelta(days=1))
 
 _CONFIG = """\
 # Made by `etl demo`: Segment's default mapping over a Parquet export.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import sys
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ import pyarrow.parquet as pq
 
 from etl.errors import ConfigError
 from etl.transform.jsontext import parse as parse_json
-from etl.windows import Window
+from etl.windows import ALL_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
     from etl.ports import EventBatch, Source
 
-#: Every moment a cursor can have.
-ALL_TIME = Window(datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
 _LINES = 5_000
 
 

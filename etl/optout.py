@@ -26,8 +26,8 @@ def opted_out(events: Events) -> np.ndarray:
     An explicit key beats ``All``; anything but ``false`` there (an object, null) counts as true.
     """
     named = events.column(("integrations", DESTINATION))
-    out = _false(named)
-    return out | (_absent(named) & _false(events.column(("integrations", "All"))))
+    out: np.ndarray = _false(named) | (_absent(named) & _false(events.column(("integrations", "All"))))
+    return out
 
 
 def _false(column: pd.Series) -> np.ndarray:

@@ -248,7 +248,11 @@ class RunLog(Protocol):
         ...
 
     def record(
-        self, sent: pd.DataFrame, letters: Sequence[DeadLetter], counts: Counts, released: Collection[int] = ()
+        self,
+        sent: pd.DataFrame,
+        letters: Sequence[DeadLetter],
+        counts: Counts,
+        released: Collection[int] = (),
     ) -> Mapping[str, int]:
         """Commit confirmed usage events and dead letters in one transaction; how many letters were new, by outcome.
 

@@ -1,7 +1,7 @@
 """Confirm, then record: a thread that takes what Metronome confirmed and commits it to the state, in groups.
 
 The bound of DESIGN §3 is kept here: ids that Metronome confirmed and the state does not yet hold are at most
-``MAX_UNRECORDED`` (``wait_for_room`` counts those in flight as if they were confirmed) and at most a few seconds
+``MAX_UNRECORDED`` (``has_room`` counts those in flight as if they were confirmed) and at most a few seconds
 old, however long the source or a retry takes, because this thread waits for neither.
 """
 
@@ -89,7 +89,8 @@ class Recorder:
     def has_room(self, events: int) -> bool:
         """Whether ``events`` more may be sent without passing the bound. Raises what the recording failed with."""
         self.check()
-        return self._unrecorded + self._delivery.in_flight + events <= MAX_UNRECORDED
+        with self._lock:
+            return self._unrecorded + self._delivery.in_flight + events <= MAX_UNRECORDED
 
     def check(self) -> None:
         """Raise what the recording failed with, if it did."""
@@ -131,9 +132,12 @@ class Recorder:
         )
 
     def _collect(self) -> None:
-        for result in self._delivery.results():
-            with self._lock:
+        # In one step for has_room: what is no longer in flight is already counted as unrecorded.
+        with self._lock:
+            results = self._delivery.results()
+            for result in results:
                 self._take(result)
+        for result in results:
             self._ask_breaker(result)
 
     def _ask_breaker(self, result: ChunkResult | None) -> None:

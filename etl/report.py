@@ -33,7 +33,7 @@ class PairCounts:
     @property
     def unsent(self) -> int:
         """Matched pairs that came to no end: 0 in a complete run; in a dry run, what would be sent."""
-        return self.matched - sum(getattr(self, outcome) for outcome in OUTCOMES[:-1])
+        return self.matched - sum(int(getattr(self, outcome)) for outcome in OUTCOMES[:-1])
 
     def as_dict(self) -> dict[str, int]:
         """The counts with ``unsent``, in the contract's order."""
@@ -69,6 +69,15 @@ class Counts:
         """Count dead letters that were recorded for the first time."""
         for outcome, number in by_outcome.items():
             self.new_letters[outcome] = self.new_letters.get(outcome, 0) + number
+
+    def include(self, other: Counts) -> None:
+        """Add what another run counted."""
+        for name in ("read", "filtered", "unreadable", "requests", "retries", "released"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.add_new_letters(other.new_letters)
+        for name, counts in other.by_subscription.items():
+            for f in fields(PairCounts):
+                self.add(f.name, {name: getattr(counts, f.name)})
 
     @property
     def pairs(self) -> PairCounts:

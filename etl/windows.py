@@ -48,6 +48,10 @@ def _next_multiple(moment: datetime, step: timedelta) -> datetime:
     return moment + step - (moment - epoch) % step
 
 
+#: Every moment a cursor can have.
+ALL_TIME = Window(datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
+
+
 def merge(windows: Iterable[Window]) -> list[Window]:
     """The same moments as ``windows``, as disjoint windows in order; touching ones become one."""
     merged: list[Window] = []

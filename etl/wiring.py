@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
+from threading import Event
 from typing import TYPE_CHECKING
 
 import orjson
@@ -18,11 +20,10 @@ from etl.ports import RunPlan, SubscriptionVersion
 from etl.schedule import History, billed_part, schedule
 from etl.transform import compile_subscription
 from etl.versions import refuse_edits
-from etl.windows import Window, rfc3339
+from etl.windows import ALL_TIME, Window, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from threading import Event
 
     from etl.config import Config
     from etl.ports import Destination, Progress, RunKind, Source
@@ -109,25 +110,61 @@ def job_of(
     billings = [
         Billing(s.name, compile_subscription(s), billed_part(s, whole, starts.get(s.name))) for s in chosen
     ]
-    extra = {} if interrupted is None else {"interrupted": interrupted}
+    plan = _plan(config, kind, whole, chosen, starts, token)
+    return _job(config, source_of(config), state, plan, billings, dry_run, progress, interrupted, clock)
+
+
+def repair_job_of(
+    config: Config,
+    name: str,
+    source: Source,
+    *,
+    dry_run: bool = False,
+    interrupted: Event | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Job:
+    """A run of subscription ``name`` over events that ``source`` gives, whatever their cursor.
+
+    It completes no window and touches no interval, so it may run beside any other run. Raises as ``job_of``.
+    """
+    refuse_problems(config)
+    chosen = _chosen(config, [name])
+    token = None if dry_run else config.require_token()
+    state = state_of(config)
+    refuse_edits(chosen, state.versions(config.pipeline), state.touched(config.pipeline))
+    billings = [Billing(s.name, compile_subscription(s), ALL_TIME.clamp(s.since, s.until)) for s in chosen]
+    plan = _plan(config, "ad-hoc", Window(clock(), clock()), chosen, {}, token)
+    plan = replace(plan, window=Window(plan.window.since, plan.window.since), intervals={}, touches={})
+    return _job(config, source, state, plan, billings, dry_run, None, interrupted, clock)
+
+
+def _job(
+    config: Config,
+    source: Source,
+    state: StateStore,
+    plan: RunPlan,
+    billings: Sequence[Billing],
+    dry_run: bool,
+    progress: Progress | None,
+    interrupted: Event | None,
+    clock: Callable[[], datetime],
+) -> Job:
+    breaker = config.breaker
     return Job(
-        source=source_of(config),
+        source=source,
         destination=destination_of(config, token_needed=not dry_run),
         state=state,
-        plan=_plan(config, kind, whole, chosen, billings, starts, token),
+        plan=plan,
         billings=billings,
         limits=Limits(config.limits.property_value, config.limits.property_value_bytes),
         breaker=lambda: Breaker(
-            config.breaker.rejected_ratio,
-            config.breaker.rejected_pairs,
-            config.breaker.refused_chunks,
-            config.breaker.enabled,
+            breaker.rejected_ratio, breaker.rejected_pairs, breaker.refused_chunks, breaker.enabled
         ),
         max_age=config.destination.max_age,
         dry_run=dry_run,
         clock=clock,
         progress=progress,
-        **extra,
+        interrupted=interrupted or Event(),
     )
 
 
@@ -165,12 +202,13 @@ def _window(
         if since >= until:
             raise ConfigError(f"--since {rfc3339(since)} is not before --until {rfc3339(until)}")
         return Window(since, max(since, min(until, now))), {}
-    histories = _histories(config.pipeline, state)
+    histories = histories_of(config.pipeline, state)
     planned = schedule(chosen, histories, config.source.start, config.source.overlap, now)
     return planned.window, planned.starts
 
 
-def _histories(pipeline: str, state: StateStore) -> dict[str, History]:
+def histories_of(pipeline: str, state: StateStore) -> dict[str, History]:
+    """What state knows of each subscription name that has run."""
     starts: dict[str, datetime] = {}
     for version in state.versions(pipeline):
         if version.starts is not None:
@@ -184,10 +222,10 @@ def _plan(
     kind: RunKind,
     window: Window,
     chosen: Sequence[Subscription],
-    billings: Sequence[Billing],
     starts: Mapping[str, datetime],
     token: str | None,
 ) -> RunPlan:
+    parts = {(s.name, s.version): billed_part(s, window, starts.get(s.name)) for s in chosen}
     return RunPlan(
         pipeline=config.pipeline,
         account=config.destination.account,
@@ -206,9 +244,7 @@ def _plan(
             for s in chosen
         ],
         intervals={s.name: window.clamp(starts.get(s.name), None) for s in chosen},
-        touches={
-            (s.name, s.version): b.part for s, b in zip(chosen, billings, strict=True) if not b.part.empty
-        },
+        touches={version: part for version, part in parts.items() if not part.empty},
         scope=_scope(config, chosen, starts),
         fingerprint=None if token is None else hashlib.sha256(token.encode()).hexdigest(),
     )

@@ -16,9 +16,11 @@ COMMANDS = {
     "demo": "demo",
     "check": "check",
     "run": "run",
+    "backfill": "backfill",
     "map": "map_",
     "status": "status",
     "dead-letters": "dead_letters",
+    "state": "state",
 }
 
 EPILOG = """\b
@@ -56,9 +58,11 @@ SUMMARIES = {
     "demo": "Sample data, a local Metronome stand-in, two runs, a report.",
     "check": "Problems and surprises in a config.",
     "run": "The scheduled job: from the watermark less the overlap, to now.",
+    "backfill": "The past, in windows of a day, each resumable.",
     "map": "Track events in, one outcome per event and subscription out; sends nothing.",
     "status": "Runs, watermark and lag, gaps, counts, dead letters.",
     "dead-letters": "What was not sent, and why; repair it.",
+    "state": "Export the sent log, prune it, erase a customer.",
 }
 
 

@@ -15,7 +15,9 @@ EVENTS = 12_000
 
 
 @click.command("demo")
-@click.option("--dir", "folder", default="etl-demo", show_default=True, help="Where to put sample, config and state.")
+@click.option(
+    "--dir", "folder", default="etl-demo", show_default=True, help="Where to put sample, config and state."
+)
 def command(folder: str) -> int:
     """Sample data, a local Metronome stand-in, a run, a second run that sends nothing.
 
@@ -34,9 +36,9 @@ def command(folder: str) -> int:
         _step("2. A config that bills them through a local stand-in for Metronome", path)
         config = api.load_config(path, {"METRONOME_BEARER_TOKEN": demo.TOKEN})
         _step("3. The first run sends every usage event")
-        first = _show(api.run(config, **demo.WINDOW))
+        first = _show(api.run(config, demo.WINDOW.since, demo.WINDOW.until))
         _step("4. The same window again sends nothing: every id is in the sent log")
-        second = _show(api.run(config, **demo.WINDOW))
+        second = _show(api.run(config, demo.WINDOW.since, demo.WINDOW.until))
         accepted = standin.stats()["accepted"]
     _step(f"Metronome's stand-in accepted {accepted:,} usage events, each of them once.")
     click.echo(_next_steps(path))

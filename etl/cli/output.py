@@ -26,7 +26,7 @@ _ADVICE = {
 
 def print_json(value: Any) -> None:
     """One JSON object on stdout."""
-    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode())
 
 
 def show_error(error: EtlError) -> None:
@@ -42,7 +42,7 @@ def show_unexpected(error: Exception) -> None:
     frame = traceback.extract_tb(error.__traceback__)[-1]
     click.secho(
         f"etl: unexpected {type(error).__name__} in {os.path.basename(frame.filename)}:{frame.lineno} "  # noqa: PTH119
-        f"({frame.name}). The window is not complete; it is safe to run again. Please report this; "
+        f"({frame.name}). Running the command again is safe. Please report this; "
         "ETL_DEBUG=1 shows the whole traceback, which may quote events",
         fg="red",
         err=True,

@@ -41,7 +41,7 @@ class Archive:
         ``status``: ``running``, ``complete``, ``stopped``, or ``abandoned`` (its process died, and a later run of the
         window noticed; until then it reads ``running``).
         """
-        columns = [c for c in runs.c if c.name not in ("epoch", "scope")]
+        columns = [c for c in runs.c if c.name != "epoch"]
         query = sa.select(*columns).order_by(runs.c.epoch.desc()).limit(limit)
         if pipeline is not None:
             query = query.where(runs.c.pipeline == pipeline)

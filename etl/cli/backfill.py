@@ -1,0 +1,82 @@
+"""``etl backfill``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from etl.cli.options import config_option, json_option, load_for_run, quiet_option
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from etl.backfill import BackfillReport
+    from etl.report import Report
+
+
+@click.command("backfill")
+@config_option
+@click.option("--since", required=True, metavar="T", help="Begin; UTC if it has no zone.")
+@click.option("--until", required=True, metavar="T", help="End.")
+@click.option(
+    "--by", type=click.Choice(["day", "hour"]), default="day", show_default=True, help="Length of a window."
+)
+@click.option(
+    "--subscription", "subscriptions", multiple=True, metavar="NAME", help="Only this one; may be repeated."
+)
+@click.option("--plan", is_flag=True, help="Count what would be sent, window by window; send nothing.")
+@click.option("--redo", is_flag=True, help="Also windows that an earlier backfill completed.")
+@json_option
+@quiet_option
+def command(
+    config_path: str,
+    since: str,
+    until: str,
+    by: str,
+    subscriptions: Sequence[str],
+    plan: bool,
+    redo: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """The past, in windows of a day, each resumable.
+
+    Stopped, it goes on where it was: windows it completed are skipped. A window that the schedule is running at the
+    same time exits 75; all others may run beside the schedule.
+    """
+    from datetime import timedelta
+
+    from etl import api
+    from etl.backfill import Backfill, backfill
+    from etl.cli.interrupts import interruptible
+    from etl.cli.output import report_of
+    from etl.progress import progress_for
+    from etl.windows import Window
+
+    def run() -> BackfillReport:
+        config = load_for_run(config_path)
+        step = timedelta(hours=1) if by == "hour" else timedelta(days=1)
+        window = Window(api.moment(since), api.moment(until))
+        asked = Backfill(config, window, step, subscriptions or None, plan, redo)
+        watcher = None if quiet or as_json else _Lines()
+        with interruptible() as interrupted, progress_for(quiet=quiet) as progress:
+            return backfill(asked, watcher=watcher, progress=progress, interrupted=interrupted)
+
+    return report_of(run, as_json=as_json, quiet=quiet)
+
+
+class _Lines:
+    """A line for each window, on stderr."""
+
+    def window(self, number: int, of: int, report: Report, seconds_left: float) -> None:
+        """What became of it, and about how long the rest takes."""
+        day = f"{report.window.since:%Y-%m-%d %H:%M}" if report.window else ""
+        what = f"{report.unsent:,} to send" if report.dry_run else f"{report.sent:,} sent"
+        more = "".join(
+            f", {value:,} {name}"
+            for name in ("already_sent", "too_old", "rejected", "drift", "in_future")
+            if (value := getattr(report, name))
+        )
+        left = f"; about {seconds_left / 60:.0f} min left" if seconds_left >= 60 else ""
+        click.echo(f"{number:>4}/{of}  {day}  {what}{more}{left}", err=True)

@@ -1,0 +1,182 @@
+"""``etl dead-letters``."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from etl.cli.options import config_option, json_option, load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+    from etl.config import Config
+    from etl.state import StateStore
+
+OUTCOMES = ("rejected", "drift", "too_old", "in_future", "unreadable")
+
+
+def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Which letters: by number, outcome, stage, subscription or run."""
+    for option in (
+        click.option("--run", "run_id", help="First recorded by this run."),
+        click.option("--subscription", help="Of this subscription."),
+        click.option("--stage", help="Rejected at this stage."),
+        click.option("--outcome", type=click.Choice(OUTCOMES), help="With this outcome."),
+        click.argument("numbers", nargs=-1, type=int),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group("dead-letters")
+def command() -> None:
+    """What was not sent, and why; repair it."""
+
+
+@command.command("list")
+@config_option
+@_filters
+@click.option("--all", "everything", is_flag=True, help="Also those resolved or discarded.")
+@click.option("--limit", default=50, show_default=True, help="At most so many.")
+@json_option
+def list_(config_path: str, everything: bool, limit: int, as_json: bool, **filters: Any) -> int:
+    """A line per dead letter, after a count by outcome and reason."""
+    from etl.cli.output import print_json
+    from etl.dead_letters import without_content
+
+    config, state = _opened(config_path)
+    found = _found(config, state, filters, status=None if everything else "open", limit=limit)
+    if as_json:
+        print_json(without_content(found))
+        return 0
+    for line in _counted(state.letter_counts(config.pipeline, status=None if everything else "open")):
+        click.echo(line)
+    for line in _listed(found, limit):
+        click.echo(line)
+    return 0
+
+
+@command.command()
+@config_option
+@click.argument("number", type=int)
+def show(config_path: str, number: int) -> int:
+    """Everything kept of one dead letter, its event included, as JSON."""
+    from etl.cli.output import print_json
+    from etl.dead_letters import with_content
+    from etl.errors import ConfigError
+
+    config, state = _opened(config_path)
+    found = _found(config, state, {"numbers": (number,)}, status=None)
+    if not len(found):
+        raise ConfigError(f"there is no dead letter {number} in pipeline {config.pipeline!r}")
+    print_json(with_content(found)[0])
+    return 0
+
+
+@command.command()
+@config_option
+@_filters
+@click.option("--out", help="A .parquet or .ndjson file; NDJSON on stdout if left out.")
+@click.option("--all", "everything", is_flag=True, help="Also those resolved or discarded.")
+def export(config_path: str, out: str | None, everything: bool, **filters: Any) -> int:
+    """Dead letters with their events, for whoever repairs them elsewhere."""
+    from etl.dead_letters import export_to, ndjson
+
+    config, state = _opened(config_path)
+    found = _found(config, state, filters, status=None if everything else "open")
+    if out is None:
+        sys.stdout.writelines(ndjson(found))
+    else:
+        export_to(found, out)
+        click.echo(f"{len(found):,} dead letters in {out}", err=True)
+    return 0
+
+
+@command.command()
+@config_option
+@_filters
+@click.option("--dry-run", is_flag=True, help="Say what would become of them; send nothing.")
+@json_option
+def retry(config_path: str, dry_run: bool, as_json: bool, **filters: Any) -> int:
+    """Map them again with today's config and send what can be sent now.
+
+    The same id is never billed twice: whatever is in the sent log is not sent again. A letter is resolved when its
+    usage event is in the sent log.
+    """
+    from etl.cli.interrupts import interruptible
+    from etl.cli.options import load_for_run
+    from etl.cli.output import print_json
+    from etl.retry import retry as retry_letters
+
+    config = load_for_run(config_path)
+    found = _found(config, _opened(config_path)[1], filters)
+    with interruptible() as interrupted:
+        retried = retry_letters(config, found, dry_run=dry_run, interrupted=interrupted)
+    if as_json:
+        print_json(retried.as_dict())
+    for line in () if as_json else retried.lines():
+        click.echo(line)
+    return 1 if retried.still_open else 0
+
+
+@command.command()
+@config_option
+@_filters
+@click.option("--why", required=True, help="Kept with them, for the auditor.")
+def discard(config_path: str, why: str, **filters: Any) -> int:
+    """These are never to be billed. Seen again, they stay closed."""
+    config, state = _opened(config_path)
+    closed = state.discard([int(n) for n in _found(config, state, filters)["letter"]], why)
+    click.echo(f"{closed:,} dead letters discarded", err=True)
+    return 0
+
+
+def _opened(config_path: str) -> tuple[Config, StateStore]:
+    from etl.wiring import state_of
+
+    config = load(config_path)
+    return config, state_of(config)
+
+
+def _found(
+    config: Config,
+    state: StateStore,
+    filters: dict[str, Any],
+    status: str | None = "open",
+    limit: int | None = None,
+) -> pd.DataFrame:
+    where = {name: value for name, value in filters.items() if name not in ("numbers", "run_id") and value}
+    if filters.get("numbers"):
+        where["letter"] = list(filters["numbers"])
+    found = state.dead_letters(
+        config.pipeline, status=status, limit=None if filters.get("run_id") else limit, **where
+    )
+    return found[found["first_run"] == filters["run_id"]] if filters.get("run_id") else found
+
+
+def _counted(counts: pd.DataFrame) -> list[str]:
+    lines = [
+        f"{row.letters:>9,}  {row.outcome:<10} {row.reason[:57]}" for row in counts.itertuples(index=False)
+    ]
+    return [*lines, ""] if lines else ["no dead letters"]
+
+
+def _listed(found: pd.DataFrame, limit: int) -> list[str]:
+    lines = [
+        f"{row.letter:>6} {row.outcome:<10} {_where(row)[:38]:<38} {_id(row)[:24]}"
+        for row in found.itertuples(index=False)
+    ]
+    return [*lines, f"(the first {limit}; --limit for more)"] if len(found) == limit else lines
+
+
+def _where(row: Any) -> str:
+    return f"{row.origin.rsplit('/', 1)[-1]}:{row.row}"
+
+
+def _id(row: Any) -> str:
+    return row.transaction_id if isinstance(row.transaction_id, str) else str(row.message_id)

@@ -1,0 +1,250 @@
+"""Dead letters mapped again with today's config and sent, through the same pipeline as everything else.
+
+So a letter's usage event is held against the limits, the sent log and its age like any other; what cannot be sent is
+the same dead letter once more, and what is in the sent log afterwards is resolved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from etl import wiring
+from etl.errors import EtlError
+from etl.events import WHOLE_EVENT
+from etl.identity import digests
+from etl.pipeline import run
+from etl.ports import EventBatch
+from etl.transform import Events, compile_subscription, event_json
+from etl.windows import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+    from threading import Event
+
+    import pandas as pd
+
+    from etl.config import Config
+    from etl.events import Path
+    from etl.report import Report
+    from etl.state import StateStore
+    from etl.subscription import Subscription
+
+_TICK = timedelta(microseconds=1)
+
+
+@dataclass
+class Retried:
+    """Letter numbers by what became of them; ``unsent`` counts usage events a dry run would send."""
+
+    resolved: list[int] = field(default_factory=list)
+    no_event: list[int] = field(default_factory=list)
+    unmatched: list[int] = field(default_factory=list)
+    refused: list[int] = field(default_factory=list)
+    unsent: int = 0
+
+    @property
+    def still_open(self) -> int:
+        """How many letters are as they were."""
+        return len(self.no_event) + len(self.unmatched) + len(self.refused)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        names = ("resolved", "refused", "unmatched", "no_event", "unsent")
+        return {name: getattr(self, name) for name in names}
+
+    def lines(self) -> Iterator[str]:
+        """For people."""
+        if self.unsent:
+            yield f"{self.unsent:>9,}  would be sent"
+        for what, numbers in (
+            ("resolved: their usage event is in the sent log", self.resolved),
+            ("refused again: see `etl dead-letters show`", self.refused),
+            (
+                "not matched by their subscription's trigger any more: discard them if that is meant",
+                self.unmatched,
+            ),
+            ("without their event: it was not kept, and the source does not hold it any more", self.no_event),
+        ):
+            if numbers:
+                yield f"{len(numbers):>9,}  {what}"
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A letter and its event's JSON text."""
+
+    number: int
+    origin: str
+    row: int
+    cursor: datetime
+    event: str
+
+
+class _Letters:
+    """Dead letters as a source: each event once, under its old origin and row, so that it stays the same letter."""
+
+    def __init__(self, kept: Sequence[_Kept]) -> None:
+        self._kept = kept
+
+    def batches(
+        self, window: Window, paths: Collection[Path] | None = None, done: Collection[str] = frozenset()
+    ) -> Iterator[EventBatch]:
+        """One batch for each origin; the window is not looked at."""
+        del window, paths, done
+        for origin in sorted({one.origin for one in self._kept}):
+            yield _batch(origin, [one for one in self._kept if one.origin == origin])
+
+    def check(self) -> None:
+        """Nothing to reach."""
+
+    def newest(self) -> datetime | None:
+        """Not of interest here."""
+        return None
+
+
+def retry(
+    config: Config, letters: pd.DataFrame, *, dry_run: bool = False, interrupted: Event | None = None
+) -> Retried:
+    """Retry ``letters`` (as ``StateStore.dead_letters`` gives them); held and unreadable ones are left alone.
+
+    Raises a subclass of ``EtlError`` as a run does; what was sent until then is recorded.
+    """
+    retried = Retried()
+    pairs = letters[letters["outcome"].isin(["rejected", "too_old", "drift"])]
+    for name in dict.fromkeys(pairs["subscription"]):
+        _retry_one(config, str(name), pairs[pairs["subscription"] == name], retried, dry_run, interrupted)
+    return retried
+
+
+def _retry_one(
+    config: Config,
+    name: str,
+    letters: pd.DataFrame,
+    retried: Retried,
+    dry_run: bool,
+    interrupted: Event | None,
+) -> None:
+    kept = _events_of(config, letters)
+    found = {one.number for one in kept}
+    retried.no_event += [int(n) for n in letters["letter"] if n not in found]
+    if not kept or name not in {s.name for s in config.subscriptions}:
+        retried.unmatched += sorted(found)
+        return
+    report = run(wiring.repair_job_of(config, name, _Letters(kept), dry_run=dry_run, interrupted=interrupted))
+    retried.unsent += report.unsent if dry_run else 0
+    if not dry_run:
+        _resolve(config, name, kept, report, retried)
+
+
+def _resolve(config: Config, name: str, kept: Sequence[_Kept], report: Report, retried: Retried) -> None:
+    """Close the letters whose usage event, with the same content, is in the sent log now."""
+    state = wiring.state_of(config)
+    mapped = _mapped(config, name, kept)
+    sent = _sent_digests(config, state, [event.transaction_id for event in mapped.values() if event])
+    resolved = []
+    for one in kept:
+        event = mapped.get(one.number)
+        if event is not None and sent.get(event.transaction_id) == event.digest:
+            resolved.append(one.number)
+        else:
+            (retried.refused if one.number in mapped else retried.unmatched).append(one.number)
+    state.resolve(resolved, f"retried by run {report.run_id}")
+    retried.resolved += resolved
+
+
+def _sent_digests(config: Config, state: StateStore, transaction_ids: Sequence[str]) -> dict[str, bytes]:
+    if not transaction_ids:
+        return {}
+    tables = state.sent_log(account=config.destination.account, transaction_ids=transaction_ids)
+    rows = [row for table in tables for row in table.select(["transaction_id", "digest"]).to_pylist()]
+    return {row["transaction_id"]: row["digest"] for row in rows}
+
+
+class _UsageEvent(NamedTuple):
+    transaction_id: str
+    digest: bytes
+
+
+def _mapped(config: Config, name: str, kept: Sequence[_Kept]) -> dict[int, _UsageEvent | None]:
+    """Letter → its usage event now (None: rejected); no entry where no trigger matches."""
+    found: dict[int, _UsageEvent | None] = {}
+    for subscription in config.subscriptions:
+        own = [one for one in kept if _belongs(one.cursor, subscription)]
+        if subscription.name == name and own:
+            found |= _mapped_by(subscription, own)
+    return found
+
+
+def _mapped_by(subscription: Subscription, kept: Sequence[_Kept]) -> dict[int, _UsageEvent | None]:
+    batch = _batch("", kept)
+    events = Events(batch.table, batch.layout)
+    compiled = compile_subscription(subscription)
+    mask, failed = compiled.match(events)
+    matched = {*np.flatnonzero(mask).tolist(), *failed["row"].tolist()}
+    accepted = compiled.map(events).accepted
+    made = zip(accepted["transaction_id"], digests(accepted["body"]), strict=True)
+    by_row = dict(zip(accepted["row"].tolist(), (_UsageEvent(*pair) for pair in made), strict=True))
+    return {one.number: by_row.get(row) for row, one in enumerate(kept) if row in matched}
+
+
+def _belongs(cursor: datetime, subscription: Subscription) -> bool:
+    since, until = subscription.since, subscription.until
+    return (since is None or since <= cursor) and (until is None or cursor < until)
+
+
+def _batch(origin: str, kept: Sequence[_Kept]) -> EventBatch:
+    return EventBatch(
+        table=pa.table({WHOLE_EVENT: pa.array([one.event for one in kept], pa.json_())}),
+        layout="segment",
+        cursor=pa.array([one.cursor for one in kept], pa.timestamp("us", "UTC")),
+        rows=pa.array([one.row for one in kept], pa.int64()),
+        origin=origin,
+    )
+
+
+# ---------------------------------------------------------------------------- where the events come from
+
+
+def _events_of(config: Config, letters: pd.DataFrame) -> list[_Kept]:
+    """Each letter's event, whole from the source where that still has it, else as far as it was kept."""
+    fresh = _from_source(config, letters)
+    kept = []
+    for row in letters.itertuples(index=False):
+        event = fresh.get((row.origin, int(row.row))) or (row.event if isinstance(row.event, str) else None)
+        if event is not None:
+            cursor = row.cursor.to_pydatetime(warn=False)
+            kept.append(_Kept(int(row.letter), row.origin, int(row.row), cursor, event))
+    return kept
+
+
+def _from_source(config: Config, letters: pd.DataFrame) -> dict[tuple[str, int], str]:
+    """(origin, row) → the event's JSON text, from the moments of the source that the letters name.
+
+    Rows are found again by origin, row and message id: a file that was written anew does not pass for the old one.
+    """
+    wanted = {(r.origin, int(r.row)): r.message_id for r in letters.itertuples(index=False)}
+    found: dict[tuple[str, int], str] = {}
+    try:
+        for since in sorted({c.to_pydatetime(warn=False) for c in letters["cursor"].dropna()}):
+            for batch in wiring.source_of(config).batches(Window(since, since + _TICK)):
+                found |= _wanted(batch, wanted)
+    except EtlError:
+        # The source is gone or cannot be read now: what was kept has to do.
+        return found
+    return found
+
+
+def _wanted(batch: EventBatch, wanted: dict[tuple[str, int], Any]) -> dict[tuple[str, int], str]:
+    rows = batch.rows.to_pylist()
+    positions = [i for i, row in enumerate(rows) if (batch.origin, row) in wanted]
+    if not positions:
+        return {}
+    events = Events(batch.table, batch.layout)
+    ids = events.column(("messageId",))
+    same = [i for i in positions if ids.iloc[i] == wanted[batch.origin, rows[i]]]
+    return {(batch.origin, rows[i]): text for i, text in zip(same, event_json(events, same), strict=True)}
