@@ -1,0 +1,210 @@
+"""Segment's data lake: its folders and columns, on disk and behind a real S3 API."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from datetime import timedelta
+from decimal import Decimal
+
+import boto3
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from botocore.config import Config
+from moto.server import ThreadedMotoServer
+
+from etl.errors import SourceError
+from etl.events import flat_column, properties_columns
+from etl.sources.logs import LogsSource
+from etl.sources.parquet import ParquetSource
+from etl.windows import Window
+from tests.sources.support import DAY, START, at, ids
+
+ROOT = "segment-data/data/src1"
+
+
+@pytest.fixture(scope="module")
+def s3_server():
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_server, monkeypatch):
+    """An empty bucket; the environment says where it is and who may read it, as the cloud's usual chain does."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": s3_server,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    client = boto3.client("s3", endpoint_url=s3_server, config=Config(retries={"max_attempts": 1}))
+    client.create_bucket(Bucket="lake")
+    yield Bucket(client)
+    held = client.list_objects_v2(Bucket="lake").get("Contents", [])
+    for item in held:
+        client.delete_object(Bucket="lake", Key=item["Key"])
+    client.delete_bucket(Bucket="lake")
+    client.close()
+
+
+class Bucket:
+    """Where a lake is put in S3."""
+
+    location = "s3://lake"
+
+    def __init__(self, client):
+        self._client = client
+
+    def put(self, key, data):
+        self._client.put_object(Bucket="lake", Key=key, Body=data)
+
+
+class Folder:
+    """Where a lake is put on disk."""
+
+    def __init__(self, path):
+        self._path = path
+        self.location = str(path)
+
+    def put(self, key, data):
+        (self._path / key).parent.mkdir(parents=True, exist_ok=True)
+        (self._path / key).write_bytes(data)
+
+
+@pytest.fixture(params=["disk", "s3"])
+def store(request, tmp_path):
+    return Folder(tmp_path) if request.param == "disk" else request.getfixturevalue("bucket")
+
+
+def rows(names, hour, **columns):
+    """Rows of a lake as Parquet: no ``event_text``, and the envelope as columns of its own."""
+    table = {
+        "message_id": names,
+        "event": ["Job Done"] * len(names),
+        "type": ["track"] * len(names),
+        "channel": ["server"] * len(names),
+        "received_at": pa.array([at(hour)] * len(names), pa.timestamp("ms", "UTC")),
+        "context_group_id": ["g"] * len(names),
+        **columns,
+    }
+    sink = io.BytesIO()
+    pq.write_table(pa.table(table), sink)
+    return sink.getvalue()
+
+
+def key(hour, name="part-0.snappy.parquet", event="job_done"):
+    moment = START + timedelta(hours=hour)
+    return f"{ROOT}/segment_type={event}/day={moment:%Y-%m-%d}/hr={moment:%H}/{name}"
+
+
+def read(location, window=DAY, paths=None, done=frozenset()):
+    return list(ParquetSource(location).batches(window, paths, done))
+
+
+def test_a_lake_is_read_by_the_hour_and_late_files_are_found(store):
+    """Only new files are opened by the next run; staging, logs and reports are no events."""
+    for hour in (-40, 3, 4, 60):
+        store.put(key(hour), rows([f"h{hour}"], hour))
+    for noise in ("_SUCCESS", "_temporary/0/part-1.parquet", "part-9.parquet.tmp"):
+        store.put(f"{ROOT}/segment_type=job_done/{noise}", b"no Parquet")
+    store.put("segment-data/data/segment-stage/x.parquet", b"no Parquet")
+    store.put("segment-data/data/logs/x.parquet", b"no Parquet")
+    location = f"{store.location}/segment-data/data/"
+    first = read(location)
+    assert ids(first, "message_id") == ["h3", "h4"]
+    marks = {batch.mark for batch in first}
+    store.put(key(3, "part-late.parquet"), rows(["late"], 3))
+    assert ids(read(location, done=marks), "message_id") == ["late"]
+    store.put(key(4), rows(["h4", "more"], 4))
+    assert ids(read(location, done=marks), "message_id") == ["late", "h4", "more"]
+
+
+def test_globs_pick_events_and_days(store):
+    for hour, event in ((1, "job_done"), (1, "page"), (30, "job_done")):
+        store.put(key(hour, event=event), rows([f"{event}{hour}"], hour))
+    two_days = Window(START, at(48))
+    pick = f"{store.location}/{ROOT}/segment_type=job_*"
+    assert ids(read(pick, two_days), "message_id") == ["job_done1", "job_done30"]
+    pick = f"{store.location}/segment-data/**/day=2026-11-02/*/*.parquet"
+    assert ids(read(pick, two_days), "message_id") == ["job_done30"]
+
+
+def test_files_of_a_lake_differ_in_names_and_types(store):
+    """Prefixed or plain properties, ``id`` or ``message_id``, decimals, and an int here that is text there."""
+    price = pa.array([Decimal("0.100000"), None], pa.decimal128(38, 6))
+    store.put(
+        key(1),
+        rows(["a", "b"], 1, properties_job_id=["j", None], properties_price=price, properties_n=[1, None]),
+    )
+    store.put(key(2), rows(["c"], 2, job_id=["j"], n=["1"], metadata_x=["m"], integrations_all=[False]))
+    plain = pq.read_table(io.BytesIO(rows(["d"], 3))).rename_columns(
+        ["id", "event", "type", "channel", "received_at", "context_group_id"]
+    )
+    sink = io.BytesIO()
+    pq.write_table(plain, sink)
+    store.put(key(3), sink.getvalue())
+    prefixed, unprefixed, bare = read(f"{store.location}/{ROOT}")
+    assert properties_columns(prefixed.table.column_names) == {
+        "job_id": "properties_job_id",
+        "price": "properties_price",
+        "n": "properties_n",
+    }
+    assert properties_columns(unprefixed.table.column_names) == {"job_id": "job_id", "n": "n"}
+    assert properties_columns(bare.table.column_names) == {}
+    assert prefixed.table.column("properties_price").to_pylist() == [Decimal("0.100000"), None]
+    assert [prefixed.table.schema.field("properties_n").type, unprefixed.table.schema.field("n").type] == [
+        pa.int64(),
+        pa.string(),
+    ]
+    assert flat_column(("integrations", "All"), unprefixed.table.column_names) == "integrations_all"
+    assert flat_column(("messageId",), bare.table.column_names) == "id"
+
+
+def test_only_asked_columns_are_read_from_a_lake(store):
+    store.put(key(1), rows(["a"], 1, job_id=["j"], big=["x" * 10_000]))
+    (batch,) = read(f"{store.location}/{ROOT}", paths={("properties", "jobId"), ("type",)})
+    assert batch.table.column_names == ["message_id", "event", "type", "received_at", "job_id"]
+
+
+def test_a_corrupt_object_is_named_by_its_address(bucket):
+    bucket.put(key(1), b"PAR1 no Parquet PAR1")
+    with pytest.raises(SourceError) as error:
+        read(f"s3://lake/{ROOT}")
+    assert str(error.value).startswith(f"s3://lake/{key(1)} cannot be read as Parquet: ")
+
+
+@pytest.mark.parametrize("location", ["s3://lake/nothing/", "s3://lake/*.parquet"])
+def test_a_bucket_without_files_stops_the_run(bucket, location):
+    with pytest.raises(SourceError, match="matches no file"):
+        read(location)
+
+
+@pytest.mark.usefixtures("bucket")
+def test_a_bucket_that_is_not_there_stops_the_run():
+    with pytest.raises(SourceError, match=r"source.path s3://nowhere"):
+        read("s3://nowhere/x")
+
+
+def test_an_address_may_name_its_own_endpoint(bucket, s3_server, monkeypatch):
+    bucket.put(key(1), rows(["a"], 1))
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    where = s3_server.removeprefix("http://").replace(":", "%3A")
+    batches = read(f"s3://lake/{ROOT}/**/*.parquet?region=us-east-1&scheme=http&endpoint_override={where}")
+    assert ids(batches, "message_id") == ["a"]
+    assert batches[0].origin == f"s3://lake/{key(1)}"
+
+
+def test_raw_logs_are_read_from_s3(bucket):
+    day = int(START.timestamp() * 1000)
+    line = b'{"messageId":"a","receivedAt":"2026-11-01T01:00:00.000Z","properties":{"n":1.10}}\n'
+    bucket.put(f"segment-logs/src1/{day}/1.gz", gzip.compress(line * 3))
+    (batch,) = LogsSource("s3://lake/segment-logs/").batches(DAY, {("properties",)})
+    assert batch.table.column("properties").to_pylist() == ['{"n":1.10}'] * 3
+    assert batch.origin == f"s3://lake/segment-logs/src1/{day}/1.gz"
