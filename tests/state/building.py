@@ -62,7 +62,9 @@ def sent(ids, bodies=None, **columns) -> pd.DataFrame:
         "event_type": ["call"] * len(ids),
         "body": bodies or ids,
     }
-    frame = pd.DataFrame({name: pd.Series(cells, dtype=_TEXT) for name, cells in {**values, **columns}.items()})
+    frame = pd.DataFrame(
+        {name: pd.Series(cells, dtype=_TEXT) for name, cells in {**values, **columns}.items()}
+    )
     frame = frame.assign(row=pd.Series(range(len(ids)), dtype="int64"))
     return frame.assign(key=transaction_keys(frame["transaction_id"]), digest=digests(frame["body"]))
 

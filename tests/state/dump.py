@@ -20,7 +20,11 @@ DUMPS = Path(__file__).parent / "dumps"
 
 def fill(url: str) -> None:
     store = open_state(url, retention=timedelta(days=100), now=Clock())
-    with patch("socket.gethostname", return_value="host"), patch("os.getpid", return_value=1), store.begin(plan()) as run:
+    with (
+        patch("socket.gethostname", return_value="host"),
+        patch("os.getpid", return_value=1),
+        store.begin(plan()) as run,
+    ):
         run.record(sent(["a", "b"]), [letter()], Counts(read=3))
         run.accept_token()
         run.complete(Counts(read=3), ["part"])

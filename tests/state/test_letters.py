@@ -85,7 +85,12 @@ def test_a_resolved_letter_that_comes_back_is_new_and_a_discarded_one_is_not(sto
 
 def test_letters_are_listed_by_any_column_and_counted_by_reason(store):
     """One value, or a list of them."""
-    record(store, letter("m1"), letter("m2", reason="too long"), letter("m3", outcome="drift", stage="", reason="x"))
+    record(
+        store,
+        letter("m1"),
+        letter("m2", reason="too long"),
+        letter("m3", outcome="drift", stage="", reason="x"),
+    )
     record(store, letter("m1"))
     assert store.dead_letters(outcome="drift")["message_id"].tolist() == ["m3"]
     assert store.dead_letters(message_id=["m1", "m2"], reason="too long")["message_id"].tolist() == ["m2"]
@@ -108,7 +113,9 @@ def test_the_circuit_breaker_keeps_none_of_the_new_letters(store):
 def test_a_held_pair_comes_back_when_due_and_is_closed_when_sent(store, clock):
     """The earliest first; closing it is part of the transaction that records it as sent."""
     late, soon = (
-        letter(name, outcome="in_future", stage="", transaction_id=name, body='{"t":1}', due=clock.time + wait)
+        letter(
+            name, outcome="in_future", stage="", transaction_id=name, body='{"t":1}', due=clock.time + wait
+        )
         for name, wait in (("late", timedelta(hours=2)), ("soon", timedelta(hours=1)))
     )
     record(store, late, soon)

@@ -80,7 +80,9 @@ def test_a_migrated_database_has_the_shape_of_a_new_one(store, version):
 def test_the_dumps_are_of_every_version():
     """A changed schema needs a new version and a dump of the old one."""
     found = {path.stem for path in DUMPS.glob("*.sql")}
-    assert found == {f"{backend}-{v}" for backend in ("sqlite", "postgresql") for v in range(1, schema.VERSION + 1)}
+    assert found == {
+        f"{backend}-{v}" for backend in ("sqlite", "postgresql") for v in range(1, schema.VERSION + 1)
+    }
 
 
 def test_steps_run_in_order_and_all_or_nothing(store, monkeypatch):
@@ -108,7 +110,9 @@ def test_a_newer_version_is_refused(store):
     store.database.prepare()
     with store.database.written() as connection:
         connection.execute(schema.state_version.update().values(version=schema.VERSION + 1))
-    message = rf"state.url: the state database has version {schema.VERSION + 1}, this release knows versions up to"
+    message = (
+        rf"state.url: the state database has version {schema.VERSION + 1}, this release knows versions up to"
+    )
     for attempt in (store.begin, store.peek):
         with pytest.raises(ConfigError, match=message), attempt(plan()):
             pass

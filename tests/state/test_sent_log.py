@@ -165,11 +165,13 @@ class Model:
             self.rows.setdefault(name, (body, run))
 
 
-PAIRS = st.lists(st.tuples(st.sampled_from([f"id{n}" for n in range(30)]), st.sampled_from("xy")), max_size=12)
+PAIRS = st.lists(
+    st.tuples(st.sampled_from([f"id{n}" for n in range(30)]), st.sampled_from("xy")), max_size=12
+)
 STEPS = st.lists(st.tuples(st.integers(0, 1), st.booleans(), PAIRS), max_size=12)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rounds=st.lists(STEPS, min_size=1, max_size=3), full=st.sampled_from([3, 1000]))
 def test_lookup_and_record_behave_as_a_dict(store, monkeypatch, rounds, full):
     """Two runs at a time, in any interleaving, over tiny and large segments, against a plain dict."""

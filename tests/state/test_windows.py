@@ -52,10 +52,15 @@ def statuses(store) -> list[str]:
 @pytest.mark.parametrize("window", [days(0, 2), days(1, 3), days(1.2, 1.3), days(-1, 5)])
 def test_an_overlapping_window_is_refused(store, holder, window):
     """The message names the other run, its host and process; nothing is touched; exit code 75."""
-    with pytest.raises(WindowBusyError, match="is being run by another process") as caught, store.begin(plan(window)):
+    with (
+        pytest.raises(WindowBusyError, match="is being run by another process") as caught,
+        store.begin(plan(window)),
+    ):
         pass
     assert caught.value.exit_code == 75
-    expected = f"run {holder.run_id} of .*, on {re.escape(socket.gethostname())} \\(pid {holder.pid}\\), since 2026"
+    expected = (
+        f"run {holder.run_id} of .*, on {re.escape(socket.gethostname())} \\(pid {holder.pid}\\), since 2026"
+    )
     assert re.search(expected, str(caught.value))
     assert statuses(store) == ["running"]
 
@@ -96,7 +101,9 @@ def test_an_empty_window_locks_nothing(store):
     with ExitStack() as stack:
         stack.enter_context(store.begin(plan(days(0, 1))))
         for _ in range(2):
-            stack.enter_context(store.begin(plan(days(0.5, 0.5), intervals={}, touches={}))).complete(Counts(), ())
+            stack.enter_context(store.begin(plan(days(0.5, 0.5), intervals={}, touches={}))).complete(
+                Counts(), ()
+            )
         with pytest.raises(WindowBusyError), store.begin(plan(days(0.5, 0.6))):
             pass
 
@@ -109,7 +116,7 @@ def test_a_run_that_was_taken_over_commits_nothing_more(store, url):
         with store.begin(plan()) as winner:
             for write in (
                 lambda: lost.record(sent(["after"]), [letter()], Counts()),
-                lambda: lost.accept_token(),
+                lost.accept_token,
                 lambda: lost.complete(Counts(), ["part"]),
             ):
                 with pytest.raises(StateError):
@@ -139,14 +146,17 @@ def test_the_fence_says_who_took_over(store, url):
     """On SQLite the connection is well, and the message tells what happened."""
     if not url.startswith("sqlite"):
         return
-    with pytest.raises(StateError, match=r"another run took over the window .* from run"), store.begin(plan()) as lost:
+    with (
+        pytest.raises(StateError, match=r"another run took over the window .* from run"),
+        store.begin(plan()) as lost,
+    ):
         take_lock_away(url, store)
         with store.begin(plan()):
             lost.record(sent(["after"]), [], Counts())
 
 
 def test_two_processes_record_the_same_ids_once(store, url):
-    """Eight processes with disjoint windows append the same ids at the same time."""
+    """Both have disjoint windows and append the same ids at the same time."""
     script = """
 import sys
 from datetime import timedelta
@@ -161,9 +171,9 @@ with store.begin(plan(days(number, number + 1))) as run:
         run.record(sent([f"id{n}" for n in range(start, start + 100)]), [], Counts())
     run.complete(Counts(), ())
 """
-    processes = [subprocess.Popen([sys.executable, "-c", script, url, str(n)]) for n in range(4)]
-    assert [process.wait(120) for process in processes] == [0] * 4
+    processes = [subprocess.Popen([sys.executable, "-c", script, url, str(n)]) for n in range(2)]
+    assert [process.wait(120) for process in processes] == [0] * 2
     (table,) = store.sent_log()
     assert len(table) == len(set(table["transaction_id"].to_pylist())) == 2000
-    assert statuses(store) == ["complete"] * 4
+    assert statuses(store) == ["complete"] * 2
     assert [len(w) for w in store.intervals("product").values()] == [1]
