@@ -66,6 +66,9 @@ def _walk_directive(name: str, argument: Any, key: KeyPath) -> Iterator[Directiv
         for part, item in argument.items():
             if part not in _SETTINGS or not isinstance(item, str):
                 yield from walk(item, (*here, part))
+    elif name in {"@path", "@template"}:
+        # A string inside is a path or a template, and no value.
+        yield from (node for node in walk(argument, here) if isinstance(node, Directive))
     elif name == "@literal" or not isinstance(argument, str):
         yield from walk(_arguments(name, argument), here)
 
