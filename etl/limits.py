@@ -15,11 +15,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from etl.subscription import FIELDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_ID_CHARACTERS = 128
 MAX_BODY_BYTES = 1_000_000
+_FRAME_BYTES = len(json.dumps(dict.fromkeys(FIELDS, ""), separators=(",", ":"))) - len('""')
 _STAMP_CHARACTERS = len("2026-11-01T00:00:00.000Z")
 
 
@@ -52,7 +55,7 @@ def check(pairs: pd.DataFrame, limits: Limits) -> Checked:
     reasons = np.full(len(pairs), None, dtype=object)
     for broken, reason in _rules(pairs):
         reasons[broken & (reasons == None)] = reason  # noqa: E711 - elementwise
-    long_values = _long_values(_arrow(pairs["body"]), limits.property_value_bytes)
+    long_values = _long_values(pairs, limits.property_value_bytes)
     if limits.property_value == "reject":
         reason = f"a property value is longer than {limits.property_value_bytes} bytes"
         reasons[long_values & (reasons == None)] = reason  # noqa: E711 - elementwise
@@ -72,17 +75,30 @@ def _rules(pairs: pd.DataFrame) -> Iterator[tuple[np.ndarray, str]]:
     yield sizes > MAX_BODY_BYTES, "the usage event is larger than 1 MB"
 
 
-def _long_values(bodies: pa.Array, limit: int) -> np.ndarray:
-    """Rows with a string over ``limit`` bytes in ``properties``: candidates by pattern, then parsed to be sure."""
+def _long_values(pairs: pd.DataFrame, limit: int) -> np.ndarray:
+    """Rows with a string over ``limit`` bytes in ``properties``: candidates by size and pattern, then parsed."""
+    bodies = _arrow(pairs["body"])
+    long_values = _properties_bytes(pairs, bodies) > limit
+    positions = np.flatnonzero(long_values)
+    long_values[:] = False
+    for position in positions[_has_long_run(bodies.take(pa.array(positions)), limit)]:
+        # json, not orjson: a body may carry an escaped lone surrogate, as Segment's does.
+        properties = json.loads(bodies[position].as_py())["properties"]
+        long_values[position] = _has_long_value(properties, limit)
+    return long_values
+
+
+def _properties_bytes(pairs: pd.DataFrame, bodies: pa.Array) -> np.ndarray:
+    """How long the JSON of ``properties`` is at most: the body without its other fields, whose escapes only add."""
+    others = (pc.binary_length(_arrow(pairs[name])) for name in FIELDS if name != "properties")
+    return _numpy(pc.binary_length(bodies)) - sum(_numpy(length) for length in others) - _FRAME_BYTES
+
+
+def _has_long_run(bodies: pa.Array, limit: int) -> np.ndarray:
     # JSON escapes only lengthen a value, so a long value always shows as a long run without a quote, except where
     # it holds escaped quotes. RE2 counts repetitions up to 1000.
     run = f'"[^"]{{{min(limit + 1, 1000)}}}'
-    candidates = pc.or_(pc.match_substring_regex(bodies, run), pc.match_substring(bodies, '\\"'))
-    long_values = _numpy(candidates)
-    for position in np.flatnonzero(long_values):
-        # json, not orjson: a body may carry an escaped lone surrogate, as Segment's does.
-        long_values[position] = _has_long_value(json.loads(bodies[position].as_py())["properties"], limit)
-    return long_values
+    return _numpy(pc.or_(pc.match_substring_regex(bodies, run), pc.match_substring(bodies, '\\"')))
 
 
 def _has_long_value(value: Any, limit: int) -> bool:
