@@ -9,7 +9,6 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,13 +19,16 @@ from etl.transform.values import UNDEFINED, Value, is_number
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
 
     from etl.transform.schema import Field
 
 LEAKED = "dynamicAuthSettings"
 
 
-def bodies(fields: dict[str, Field], leaked: pd.Series | None, rows: np.ndarray, *, numbers_as_text: bool) -> pa.Array:
+def bodies(
+    fields: dict[str, Field], leaked: pd.Series | None, rows: np.ndarray, *, numbers_as_text: bool
+) -> pa.Array:
     """The JSON text of the usage events at ``rows``."""
     at = pa.array(rows)
     parts: Pieces = []
@@ -49,8 +51,8 @@ def json_pieces(column: pd.Series) -> Pieces:
 
 
 def _text(field: Field, at: pa.Array) -> Pieces:
-    if field.quoted is not None:
-        return [field.quoted.take(at)]
+    if field.quoted is not None or field.texts is None:
+        return [pc.take(field.quoted, at)]
     return ['"', quoted(field.texts.take(at)), '"']
 
 

@@ -37,7 +37,7 @@ class Failure:
 
 def is_objects(column: pd.Series) -> bool:
     """Whether the column holds JSON values."""
-    return column.dtype == object
+    return bool(column.dtype == object)
 
 
 def is_json(array: pa.Array) -> TypeGuard[pa.JsonArray]:
@@ -71,7 +71,7 @@ def arrow(column: pd.Series) -> pa.Array:
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
-def objects(cells: Sequence[Value]) -> pd.Series:
+def objects(cells: Sequence[Value] | np.ndarray) -> pd.Series:
     """A column of JSON values, exactly as given."""
     column = np.empty(len(cells), dtype=object)
     column[:] = cells if not isinstance(cells, np.ndarray) else list(cells)
@@ -111,7 +111,9 @@ def repeated(value: Value, length: int) -> pd.Series:
         return missing(length)
     held = _EXACT.get(type(value))
     try:
-        return objects([value] * length) if held is None else series(pa.repeat(pa.scalar(value, held), length))
+        return (
+            objects([value] * length) if held is None else series(pa.repeat(pa.scalar(value, held), length))
+        )
     except (UnicodeEncodeError, OverflowError, pa.ArrowInvalid):
         return objects([value] * length)
 

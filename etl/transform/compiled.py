@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 
 from etl.transform import columns
 from etl.transform.body import LEAKED, bodies
-from etl.transform.execute import failures as execute_failures
 from etl.transform.execute import PATHS as EXECUTE_PATHS
+from etl.transform.execute import failures as execute_failures
 from etl.transform.fql import FqlError, Trigger, compile_trigger
 from etl.transform.mapping import Fields, Mapping, compile_mapping
 from etl.transform.schema import Checked, check
@@ -84,34 +84,46 @@ class Compiled:
         """Map, check and write every one of ``events``: they are taken to match."""
         if self.mapping.problems:
             reason = " | ".join(self.mapping.problems)
-            return Mapped(self._nothing(), self._rejected(range(len(events)), "mapping", [reason] * len(events)))
+            return Mapped(
+                self._nothing(), self._rejected(range(len(events)), "mapping", [reason] * len(events))
+            )
         found = self.mapping.resolve(events)
         checked = check(found, len(events))
         stages, reasons = _outcomes(found, checked, execute_failures(events))
         accepted = np.flatnonzero(columns.numpy(pc.is_null(reasons)))
         refused = np.flatnonzero(columns.numpy(pc.is_valid(reasons)))
-        return Mapped(self._accepted(found, checked, accepted), self._refused(checked, refused, stages, reasons))
+        return Mapped(
+            self._accepted(found, checked, accepted), self._refused(checked, refused, stages, reasons)
+        )
 
     # ------------------------------------------------------------------------------------------- frames
 
     def _accepted(self, found: Fields, checked: Checked, rows: np.ndarray) -> pd.DataFrame:
         at = pa.array(rows)
         as_text = self.subscription.numbers == "string"
-        texts = {name: field.texts.take(at) for name, field in checked.fields.items() if field.texts is not None}
+        texts = {
+            name: field.texts.take(at) for name, field in checked.fields.items() if field.texts is not None
+        }
         body = bodies(checked.fields, found.columns.get(LEAKED), rows, numbers_as_text=as_text)
         names = ("transaction_id", "customer_id", "timestamp", "event_type")
         return self._frame(rows, {name: texts[name] for name in names} | {"body": body})
 
-    def _refused(self, checked: Checked, rows: np.ndarray, stages: pa.Array, reasons: pa.Array) -> pd.DataFrame:
+    def _refused(
+        self, checked: Checked, rows: np.ndarray, stages: pa.Array, reasons: pa.Array
+    ) -> pd.DataFrame:
         at = pa.array(rows)
         ids = {name: checked.fields[name].texts for name in ("transaction_id", "customer_id")}
         known = {name: texts.take(at) for name, texts in ids.items() if texts is not None}
         return self._frame(rows, {"stage": stages.take(at), "reason": reasons.take(at)} | known)
 
-    def _rejected(self, rows: Sequence[int] | range, stage: str, reasons: Sequence[str | None]) -> pd.DataFrame:
+    def _rejected(
+        self, rows: Sequence[int] | range, stage: str, reasons: Sequence[str | None]
+    ) -> pd.DataFrame:
         nothing = pa.nulls(len(rows), pa.string())
         said = {"stage": pa.array([stage] * len(rows), pa.string()), "reason": pa.array(reasons, pa.string())}
-        return self._frame(np.array(rows, np.int64), said | {"transaction_id": nothing, "customer_id": nothing})
+        return self._frame(
+            np.array(rows, np.int64), said | {"transaction_id": nothing, "customer_id": nothing}
+        )
 
     def _nothing(self) -> pd.DataFrame:
         empty = pa.array([], pa.string())

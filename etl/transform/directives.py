@@ -78,7 +78,9 @@ def _filled(column: pd.Series) -> np.ndarray:
             return columns.numpy(pc.not_equal(array, pa.scalar(0).cast(array.type)))
         if pa.types.is_struct(array.type) or pa.types.is_map(array.type):
             return columns.numpy(pc.is_valid(array))
-    return np.fromiter((type(cell) is Failure or not blank(cell) for cell in columns.cells(column)), bool, len(column))
+    return np.fromiter(
+        (type(cell) is Failure or not blank(cell) for cell in columns.cells(column)), bool, len(column)
+    )
 
 
 def _given(argument: dict[str, Any], key: str) -> bool:
@@ -100,7 +102,9 @@ def case(argument: Any, build: Build) -> Expression:
     if operator in ("lower", "upper"):
         return derived(lambda column: cased(column, operator), source)
     wrong = Failure('operator key should have a value of "lower" or "upper"')
-    return derived(lambda column: columns.apply(column, lambda cell: wrong if isinstance(cell, str) else cell), source)
+    return derived(
+        lambda column: columns.apply(column, lambda cell: wrong if isinstance(cell, str) else cell), source
+    )
 
 
 # ---------------------------------------------------------------------------------------------- @replace
@@ -118,8 +122,13 @@ def replace(argument: Any, build: Build) -> Expression:
     if (steps := _replacements(argument)) is None:
         return derived(lambda column: columns.repeated("", len(column)), source)
     if isinstance(steps, Failure):
-        return derived(lambda column: columns.apply(column, lambda cell: steps if _is_text(cell) else ""), source)
-    how = {"everywhere": argument.get("global") is not False, "ignore_case": argument.get("ignorecase") is True}
+        return derived(
+            lambda column: columns.apply(column, lambda cell: steps if _is_text(cell) else ""), source
+        )
+    how = {
+        "everywhere": argument.get("global") is not False,
+        "ignore_case": argument.get("ignorecase") is True,
+    }
     return derived(lambda column: _replaced(column, steps, how), source)
 
 
@@ -127,13 +136,26 @@ def _replacements(argument: dict[str, Any]) -> list[tuple[str, str]] | Failure |
     """What is replaced by what, in order; None where Segment finds an option of the wrong type."""
     first = (argument["pattern"], _or_empty(argument, "replacement"))
     options = (argument.get("ignorecase"), argument.get("global"))
-    if not all(isinstance(part, str) for part in first) or not all(o is None or isinstance(o, bool) for o in options):
+    if not all(isinstance(part, str) for part in first) or not all(
+        o is None or isinstance(o, bool) for o in options
+    ):
         return None
     second = (argument.get("pattern2"), _or_empty(argument, "replacement2"))
-    steps = [first, second] if _given(argument, "pattern2") and all(isinstance(part, str) for part in second) else [first]
-    too_long = (name for step in steps for name, part in zip(("pattern", "replacement"), step, strict=True) if _is_long(part))
+    steps = (
+        [first, second]
+        if _given(argument, "pattern2") and all(isinstance(part, str) for part in second)
+        else [first]
+    )
+    too_long = (
+        name
+        for step in steps
+        for name, part in zip(("pattern", "replacement"), step, strict=True)
+        if _is_long(part)
+    )
     name = next(too_long, None)
-    return steps if name is None else Failure(f'@replace requires a "{name}" less than {MAX_REPLACE} characters')
+    return (
+        steps if name is None else Failure(f'@replace requires a "{name}" less than {MAX_REPLACE} characters')
+    )
 
 
 def _or_empty(argument: dict[str, Any], key: str) -> Any:

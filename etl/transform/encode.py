@@ -86,7 +86,7 @@ def _member(key: str, column: pa.Array) -> Pieces:
     return [join([key, *_scalar_pieces(column)], nulls=True)]
 
 
-def _scalar_pieces(array: pa.Array) -> Pieces:
+def _scalar_pieces(array: pa.Array) -> Pieces:  # noqa: PLR0911 - one case a kind
     held = array.type
     if pa.types.is_string(held):
         return ['"', quoted(array), '"']
@@ -123,8 +123,14 @@ def _map_json(array: pa.MapArray) -> pa.Array:
     parents = np.repeat(np.arange(len(array)), np.diff(offsets.to_numpy()))
     table = pa.table({"row": parents, "key": keys, "at": np.arange(len(parents)), "text": texts})
     last = table.group_by(["row", "key"], use_threads=False).aggregate([("at", "max")])
-    kept = table.take(last["at_max"]).filter(pc.is_valid(pc.field("text"))).sort_by([("row", "ascending"), ("key", "ascending")])
-    members = pc.binary_join_element_wise('"', quoted(kept["key"].combine_chunks()), '":', kept["text"].combine_chunks(), "")
+    kept = (
+        table.take(last["at_max"])
+        .filter(pc.is_valid(pc.field("text")))
+        .sort_by([("row", "ascending"), ("key", "ascending")])
+    )
+    members = pc.binary_join_element_wise(
+        '"', quoted(kept["key"].combine_chunks()), '":', kept["text"].combine_chunks(), ""
+    )
     counts = np.bincount(kept["row"].to_numpy(), minlength=len(array))
     edges = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
     rows = pc.binary_join(pa.ListArray.from_arrays(edges, members), ",")

@@ -30,7 +30,9 @@ def failures(events: Roots) -> pa.Array | None:
     """Per event the TypeError's message, else null; None where no event throws."""
     found = events.column(("context",))
     if columns.is_objects(found):
-        throwing = any(cell is None or (type(cell) is dict and cell.get("personas", UNDEFINED) is None) for cell in found)
+        throwing = any(
+            cell is None or (type(cell) is dict and cell.get("personas", UNDEFINED) is None) for cell in found
+        )
         return pa.array([_message(cell) for cell in found], pa.string()) if throwing else None
     array = columns.arrow(found)
     if columns.is_json(array):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from etl.events import Path
     from etl.transform.tracks import Roots
 
+
 @dataclass(frozen=True)
 class Expression:
     """``column``: the value for each root.

@@ -94,7 +94,9 @@ def _outcomes(compiled: Compiled, events: Roots) -> pd.DataFrame:
     said = ("stage", "reason")
     _fill(found, positions[mapped.rejected["row"].to_numpy(np.int64)], mapped.rejected, "rejected", said)
     _fill(found, failed["row"].to_numpy(np.int64), failed, "rejected", said)
-    return _frame({"row": range(len(events)), "subscription": [compiled.subscription.name] * len(events), **found})
+    return _frame(
+        {"row": range(len(events)), "subscription": [compiled.subscription.name] * len(events), **found}
+    )
 
 
 def _fill(

@@ -96,7 +96,9 @@ def _parse_exactly(source: str) -> Value:
 
 
 def _integer(digits: str) -> int | float:
-    return int(digits) if len(digits) < _MAX_DIGITS else math.copysign(math.inf, -1 if digits[0] == "-" else 1)
+    return (
+        int(digits) if len(digits) < _MAX_DIGITS else math.copysign(math.inf, -1 if digits[0] == "-" else 1)
+    )
 
 
 def _fraction(literal: str) -> float | Decimal:

@@ -14,8 +14,8 @@ from etl.transform import columns
 from etl.transform.columns import Failure
 from etl.transform.expression import Expression, constant, failing
 from etl.transform.javascript import units
-from etl.transform.liquid_tags import TAGS, Scope, with_plain_literals
-from etl.transform.values import Value
+from etl.transform.liquid_tags import TAGS
+from etl.transform.liquid_values import Scope, with_plain_literals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from liquid import BoundTemplate
 
     from etl.transform.tracks import Roots
+    from etl.transform.values import Value
 
 MAX_LENGTH = 1000
-DISABLED_TAGS = ("case", "for", "include", "layout", "render", "tablerow")
 
 
 class SegmentLiquid(Environment):

@@ -58,7 +58,7 @@ def _moment(value: Value) -> datetime | None:
 
 
 def formatted(moment: datetime, form: str, minutes: int = 0) -> str:
-    """strftime as liquidjs has it; ``minutes``: the offset east of UTC it is shown in."""
+    """Strftime as liquidjs has it; ``minutes``: the offset east of UTC it is shown in."""
     shown = moment + timedelta(minutes=minutes)
     return _FORMAT.sub(lambda match: _part(shown, moment, minutes, match), form)
 
@@ -166,7 +166,9 @@ def _written_out(month: str) -> Callable[..., Value]:
             return value
         if kind != "ordinal":
             return formatted(moment, f"%d {month} %Y")
-        return formatted(moment, f"{month} {moment.day}%q, %Y" if style == "US" else f"{moment.day}%q {month} %Y")
+        return formatted(
+            moment, f"{month} {moment.day}%q, %Y" if style == "US" else f"{moment.day}%q {month} %Y"
+        )
 
     return write
 

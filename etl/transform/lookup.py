@@ -43,7 +43,11 @@ def path(argument: Any, build: Build) -> Expression:
 
 def _by_row(name: str, source: Expression, look: Any) -> Expression:
     def cell(text: Value, root: Value) -> Value:
-        return look(text, root) if isinstance(text, str) else Failure(f"{name}: expected string, got {kind(text)}")
+        return (
+            look(text, root)
+            if isinstance(text, str)
+            else Failure(f"{name}: expected string, got {kind(text)}")
+        )
 
     def column(roots: Roots) -> pd.Series:
         return columns.tightened(zipped(cell, [source.column(roots), roots.whole()], len(roots)))
@@ -97,7 +101,11 @@ def _parts(marked: str, triples: list[Expression]) -> list[Expression]:
     rest = iter(triples)
     pieces = re.split(rf"({_MARK}|{_DOUBLE.pattern.replace('(', '(?:')})", marked)
     return [
-        next(rest) if triples and piece == _MARK else at(_keys(piece[2:-2])) if _DOUBLE.fullmatch(piece) else constant(piece)
+        next(rest)
+        if triples and piece == _MARK
+        else at(_keys(piece[2:-2]))
+        if _DOUBLE.fullmatch(piece)
+        else constant(piece)
         for piece in pieces
         if piece
     ]
@@ -106,12 +114,15 @@ def _parts(marked: str, triples: list[Expression]) -> list[Expression]:
 def _joined(parts: list[Expression]) -> Expression:
     def column(roots: Roots) -> pd.Series:
         texts = [
-            part.constant[0] if part.constant is not None else placeholder_column(part.column(roots)) for part in parts
+            part.constant[0] if part.constant is not None else placeholder_column(part.column(roots))
+            for part in parts
         ]
         if not any(isinstance(piece, list) for piece in texts):
             return columns.series(pc.binary_join_element_wise(*texts, ""))
         length = len(roots)
-        rows = zip(*([piece] * length if isinstance(piece, str) else _list(piece) for piece in texts), strict=True)
+        rows = zip(
+            *([piece] * length if isinstance(piece, str) else _list(piece) for piece in texts), strict=True
+        )
         return columns.tightened(["".join(row) for row in rows])
 
     return Expression(column, union(parts))

@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from etl.transform import columns, directives, lookup, shapes
 from etl.transform.columns import Failure
 from etl.transform.expression import Expression, array_of, constant, failing, object_of, union
@@ -21,6 +19,8 @@ from etl.transform.values import UNDEFINED, entries, kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pandas as pd
 
     from etl.events import Path
     from etl.transform.tracks import Roots
@@ -109,7 +109,9 @@ def build(mapping: Any, *, exact: bool = False) -> Expression:
     if not isinstance(mapping, dict):
         return constant(mapping)
     if not is_directive(mapping):
-        return object_of({key: build(mapping[key], exact=exact) for key in javascript_order(mapping)}, exact=exact)
+        return object_of(
+            {key: build(mapping[key], exact=exact) for key in javascript_order(mapping)}, exact=exact
+        )
     name = next(key for key in mapping if key.startswith("@"))
     if name not in _DIRECTIVES:
         return failing(f"{name} is not a valid directive, got undefined")
@@ -159,7 +161,9 @@ def _opened(column: pd.Series) -> Fields:
     failures = _failures({"": columns.objects(cells)})
     names = dict.fromkeys(key for cell in cells if isinstance(cell, dict) for key in cell)
     roots = Values([cell if isinstance(cell, dict) else {} for cell in cells])
-    wrong = [None if isinstance(cell, dict) or type(cell) is Failure else _type_of_root(cell) for cell in cells]
+    wrong = [
+        None if isinstance(cell, dict) or type(cell) is Failure else _type_of_root(cell) for cell in cells
+    ]
     fields = {name: roots.column((name,)) for name in names}
     return Fields(fields, failures, wrong if any(wrong) else None)
 

@@ -53,4 +53,6 @@ def _rewritten(text: pa.Array, mask: pa.Array, array: pa.Array, write: Callable[
     mask = pc.fill_null(mask, fill_value=False)
     if not pc.any(mask).as_py():
         return text
-    return pc.replace_with_mask(text, mask, pa.array([write(n) for n in array.filter(mask).to_pylist()], pa.string()))
+    return pc.replace_with_mask(
+        text, mask, pa.array([write(n) for n in array.filter(mask).to_pylist()], pa.string())
+    )

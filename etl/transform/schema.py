@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -23,6 +22,8 @@ from etl.transform.values import UNDEFINED, Undefined, Value, is_infinite, is_nu
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pandas as pd
 
     from etl.transform.mapping import Fields
 
@@ -66,7 +67,10 @@ def check(found: Fields, length: int) -> Checked:
     fields = {name: _CHECKS[name](name, found.columns.get(name, absent)) for name in FIELDS}
     reasons = _reasons(fields, length)
     if found.not_objects is not None:
-        stated = [None if what is None else f"The root value must be an object but it was {what}." for what in found.not_objects]
+        stated = [
+            None if what is None else f"The root value must be an object but it was {what}."
+            for what in found.not_objects
+        ]
         reasons = pc.coalesce(pa.array(stated, pa.string()), reasons)
     return Checked(fields, reasons)
 
@@ -78,7 +82,11 @@ def _reasons(fields: dict[str, Field], length: int) -> pa.Array:
         for name, field in fields.items()
         if not field.present.all()
     ]
-    parts += [field.wrong for field in fields.values() if field.wrong is not None and field.wrong.null_count < length]
+    parts += [
+        field.wrong
+        for field in fields.values()
+        if field.wrong is not None and field.wrong.null_count < length
+    ]
     if not parts:
         return pa.nulls(length, pa.string())
     # A leading blank each, as null_handling="skip" would leave out rows without any.
@@ -123,7 +131,9 @@ def _looped_text(cells: list[Value]) -> Field:
     if not any(text is not None and has_surrogate(text) for text in texts):
         return Field(present, wrong, pa.array(texts, pa.string()))
     quoted = [None if text is None else quote(text) for text in texts]
-    bare = [None if text is None else text if not has_surrogate(text) else quote(text)[1:-1] for text in texts]
+    bare = [
+        None if text is None else text if not has_surrogate(text) else quote(text)[1:-1] for text in texts
+    ]
     return Field(present, wrong, pa.array(bare, pa.string()), pa.array(quoted, pa.string()))
 
 
@@ -180,7 +190,7 @@ def _is_plain_timestamp(column: pd.Series) -> bool:
     return columns.is_scalar(array) and not pa.types.is_boolean(array.type)
 
 
-def _coerced_timestamp(name: str, cell: Value) -> Value:
+def _coerced_timestamp(name: str, cell: Value) -> Value:  # noqa: PLR0911 - one case a kind
     if _is_empty(cell) or cell != cell:  # noqa: PLR0124 - NaN
         return UNDEFINED
     if isinstance(cell, str) or (is_number(cell) and not is_infinite(cell)):
@@ -195,7 +205,9 @@ def _coerced_timestamp(name: str, cell: Value) -> Value:
     if single is None:
         return "null"
     wrong = f"{_label(name)} must be a string or number but it was {_a(kind(single))}."
-    return Wrong(f"{wrong} {_NOT_DATE_LIKE}" if isinstance(single, str) and not _is_date_like(single) else wrong)
+    return Wrong(
+        f"{wrong} {_NOT_DATE_LIKE}" if isinstance(single, str) and not _is_date_like(single) else wrong
+    )
 
 
 def _is_date_like(text: str) -> bool:
@@ -224,7 +236,9 @@ def _object_field(name: str, column: pd.Series) -> Field:
 
 
 def _not_object(name: str, cell: Value) -> str | None:
-    return None if isinstance(cell, dict) else f"{_label(name)} must be an object but it was {_a(kind(cell))}."
+    return (
+        None if isinstance(cell, dict) else f"{_label(name)} must be an object but it was {_a(kind(cell))}."
+    )
 
 
 # ---------------------------------------------------------------------------------------------- of any

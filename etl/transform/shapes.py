@@ -16,7 +16,16 @@ from etl.transform.columns import Failure
 from etl.transform.expression import Expression, at, derived, failing, union, zipped
 from etl.transform.tracks import Roots, Values
 from etl.transform.validation import is_directive, problems
-from etl.transform.values import UNDEFINED, Value, entries, kind, split_path, strip_root, truthy, without_undefined
+from etl.transform.values import (
+    UNDEFINED,
+    Value,
+    entries,
+    kind,
+    split_path,
+    strip_root,
+    truthy,
+    without_undefined,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,11 +66,13 @@ def flatten(argument: Any, build: Build, *, exact: bool) -> Expression:
 
 def flattened(value: Value, prefix: str, separator: str, *, keep_arrays: bool) -> dict[str, Value]:
     """One value flat; later keys overwrite earlier ones; a scalar is its own only key."""
-    if isinstance(value, list) and keep_arrays or not isinstance(value, (dict, list)):
+    if (isinstance(value, list) and keep_arrays) or not isinstance(value, (dict, list)):
         return {prefix: value}
     flat: dict[str, Value] = {}
     for key, member in entries(value):
-        flat |= flattened(member, f"{prefix}{separator}{key}" if prefix else key, separator, keep_arrays=keep_arrays)
+        flat |= flattened(
+            member, f"{prefix}{separator}{key}" if prefix else key, separator, keep_arrays=keep_arrays
+        )
     return flat
 
 
@@ -167,7 +178,9 @@ def _merged_structs(sources: Sequence[Expression | dict[str, Expression]], roots
         merged |= _laid_over(merged, columns.arrow(found))
     if not merged or any(map(columns.is_objects, merged.values())):
         return None
-    return columns.series(pa.StructArray.from_arrays(list(map(columns.arrow, merged.values())), names=list(merged)))
+    return columns.series(
+        pa.StructArray.from_arrays(list(map(columns.arrow, merged.values())), names=list(merged))
+    )
 
 
 def _laid_over(merged: dict[str, pd.Series], array: pa.StructArray) -> dict[str, pd.Series]:
@@ -175,7 +188,9 @@ def _laid_over(merged: dict[str, pd.Series], array: pa.StructArray) -> dict[str,
     for i, field in enumerate(array.type):
         member = columns.series(typed.plain(pc.struct_field(array, [i])))
         there = member.notna().to_numpy(bool)
-        laid[field.name] = columns.choose(there, member, merged[field.name]) if field.name in merged else member
+        laid[field.name] = (
+            columns.choose(there, member, merged[field.name]) if field.name in merged else member
+        )
     return laid
 
 
@@ -194,11 +209,16 @@ def array_path(argument: Any, build: Build, *, exact: bool) -> Expression:
 
     def column(roots: Roots) -> pd.Series:
         found = columns.cells(source.column(roots))
-        groups = [cell if isinstance(cell, list) else [cell] if isinstance(cell, dict) else None for cell in found]
+        groups = [
+            cell if isinstance(cell, list) else [cell] if isinstance(cell, dict) else None for cell in found
+        ]
         items = [item for group in groups if group for item in group]
         made = iter(columns.cells(shaped.column(Values(items))))
         return columns.objects(
-            [cell if group is None else _group([next(made) for _ in group]) for cell, group in zip(found, groups, strict=True)]
+            [
+                cell if group is None else _group([next(made) for _ in group])
+                for cell, group in zip(found, groups, strict=True)
+            ]
         )
 
     return Expression(column, source.paths)

@@ -54,7 +54,9 @@ def cased(column: pd.Series, operator: str) -> pd.Series:
         return column
     if pc.all(pc.string_is_ascii(array)).as_py() is not False:
         return columns.series((pc.ascii_lower if operator == "lower" else pc.ascii_upper)(array))
-    return columns.series(pa.array([None if cell is None else change(cell) for cell in array.to_pylist()], pa.string()))
+    return columns.series(
+        pa.array([None if cell is None else change(cell) for cell in array.to_pylist()], pa.string())
+    )
 
 
 # ----------------------------------------------------------------------------------------------- replace
@@ -96,7 +98,9 @@ def _folded_unit(unit: str) -> str:
     return upper
 
 
-def replaced_column(array: pa.Array, pattern: str, replacement: str, *, everywhere: bool, ignore_case: bool) -> pa.Array:
+def replaced_column(
+    array: pa.Array, pattern: str, replacement: str, *, everywhere: bool, ignore_case: bool
+) -> pa.Array:
     """``replaced`` of an Arrow string array: whole, unless case or ``$`` matter, then one by one."""
     if not ignore_case and "$" not in replacement:
         limit = -1 if everywhere else 1

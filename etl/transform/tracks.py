@@ -9,16 +9,17 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
-from etl.events import WHOLE_EVENT, OBJECTS, Layout, Path, flat_holder, object_columns
+from etl.events import OBJECTS, WHOLE_EVENT, Layout, Path, flat_holder, object_columns
 from etl.transform import columns, typed
 from etl.transform.jsontext import parse_column
 from etl.transform.values import UNDEFINED, Value, gets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pandas as pd
 
 
 class Roots(ABC):
@@ -52,6 +53,10 @@ class Roots(ABC):
             self._columns[path] = found
         return found
 
+    def remembered(self, path: Path) -> pd.Series | None:
+        """The column of ``path`` if it was read before."""
+        return self._columns.get(path)
+
     def whole(self) -> pd.Series:
         """Each root as a JSON value: dtype object."""
         if () not in self._columns:
@@ -79,7 +84,7 @@ class Values(Roots):
         return columns.tightened(gets(self._roots, path))
 
     def _read_whole(self) -> list[Value]:
-        return self._roots.tolist()
+        return list(self._roots)
 
 
 class Events(Roots):
@@ -90,7 +95,9 @@ class Events(Roots):
     no column for ``$.type``. ``Events.of`` takes events as dicts.
     """
 
-    def __init__(self, table: pa.Table, layout: Layout, parent: tuple[Events, np.ndarray] | None = None) -> None:
+    def __init__(
+        self, table: pa.Table, layout: Layout, parent: tuple[Events, np.ndarray] | None = None
+    ) -> None:
         super().__init__()
         self._table = table.combine_chunks() if parent is None else table
         self._layout = layout
@@ -110,11 +117,25 @@ class Events(Roots):
         """The events at ``positions``; what was parsed is not parsed again."""
         return Events(self._table.take(pa.array(positions)), self._layout, (self, np.asarray(positions)))
 
+    def parsed(self, at: Path) -> np.ndarray | None:
+        """The values of the column at ``at`` if it was parsed before, here or where these were taken from."""
+        if at not in self._parsed and self._parent is not None:
+            whence, positions = self._parent
+            if (values := whence.parsed(at)) is not None:
+                self._parsed[at] = values[positions]
+        return self._parsed.get(at)
+
     # ----------------------------------------------------------------------------------------- columns
 
+    def _known(self, path: Path) -> pd.Series | None:
+        """A column that the events these were taken from have read."""
+        if self._parent is None or (found := self._parent[0].remembered(path)) is None:
+            return None
+        return columns.take(found, self._parent[1])
+
     def _read(self, path: Path) -> pd.Series:
-        if self._parent is not None and path in self._parent[0]._columns:
-            return columns.take(self._parent[0]._columns[path], self._parent[1])
+        if (known := self._known(path)) is not None:
+            return known
         names = self._table.column_names
         if WHOLE_EVENT in names:
             return self._walk(self._json(WHOLE_EVENT), (WHOLE_EVENT,), path)
@@ -141,20 +162,18 @@ class Events(Roots):
             if inner is None:
                 return columns.missing(len(self))
             array, at, keys = inner, (*at, keys[0]), keys[1:]
-        if not keys and at not in self._parsed:
+        if not keys and self.parsed(at) is None:
             return columns.series(array)
         cells = self._cells(array, at)
         return columns.tightened(gets(cells, keys)) if keys else columns.objects(cells)
 
     def _cells(self, array: pa.Array, at: Path) -> np.ndarray:
         """The cells of a column as values; JSON text is parsed once, also for events taken from these."""
-        if at not in self._parsed:
-            if self._parent is not None and at in self._parent[0]._parsed:
-                self._parsed[at] = self._parent[0]._parsed[at][self._parent[1]]
-            else:
-                parsed = parse_column(array.storage) if columns.is_json(array) else typed.values(array)
-                self._parsed[at] = columns.objects(parsed).to_numpy()
-        return self._parsed[at]
+        known = self.parsed(at)
+        if known is None:
+            found = parse_column(array.storage) if columns.is_json(array) else typed.values(array)
+            known = self._parsed[at] = columns.objects(found).to_numpy()
+        return known
 
     # ------------------------------------------------------------------------------------------ arrays
 
@@ -178,8 +197,8 @@ class Events(Roots):
     # ------------------------------------------------------------------------------------------- whole
 
     def _read_whole(self) -> list[Value]:
-        if self._parent is not None and () in self._parent[0]._columns:
-            return columns.take(self._parent[0]._columns[()], self._parent[1]).tolist()
+        if (known := self._known(())) is not None:
+            return list(known)
         if WHOLE_EVENT in self._table.column_names:
             return list(self._cells(self._json(WHOLE_EVENT), (WHOLE_EVENT,)))
         fields = self._fields()

@@ -6,6 +6,7 @@ UTC, finer parts are cut off). Binary is UTF-8 text, as old Parquet writers leav
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -79,7 +80,9 @@ def list_parts(array: pa.ListArray) -> tuple[pa.Array, pa.Array]:
 
 def _lengths(array: pa.Array) -> pa.Array:
     if pa.types.is_map(array.type):
-        array = array.cast(pa.list_(pa.struct([("key", array.type.key_type), ("value", array.type.item_type)])))
+        array = array.cast(
+            pa.list_(pa.struct([("key", array.type.key_type), ("value", array.type.item_type)]))
+        )
     return pc.list_value_length(array).cast(pa.int32())
 
 
@@ -104,7 +107,7 @@ def _list_values(array: pa.ListArray) -> list[Value]:
     offsets, items = list_parts(array)
     cells = [None if item is UNDEFINED else item for item in values(items)]
     edges = offsets.to_pylist()
-    rows = [cells[start:stop] for start, stop in zip(edges, edges[1:], strict=False)]
+    rows = [cells[start:stop] for start, stop in pairwise(edges)]
     return _where_valid(array, rows)
 
 
@@ -115,7 +118,7 @@ def _map_values(array: pa.MapArray) -> list[Value]:
     edges = offsets.to_pylist()
     rows = [
         {key: cell for key, cell in dict(pairs[start:stop]).items() if cell is not UNDEFINED}
-        for start, stop in zip(edges, edges[1:], strict=False)
+        for start, stop in pairwise(edges)
     ]
     return _where_valid(array, rows)
 
@@ -130,7 +133,9 @@ def _utf8(array: pa.Array) -> pa.Array:
     try:
         return array.cast(pa.string())
     except pa.ArrowInvalid:
-        return pa.array([None if raw is None else raw.decode("utf-8", "replace") for raw in array.to_pylist()])
+        return pa.array(
+            [None if raw is None else raw.decode("utf-8", "replace") for raw in array.to_pylist()]
+        )
 
 
 def _is_foreign_text(held: pa.DataType) -> bool:
@@ -174,5 +179,8 @@ _NARROWINGS: list[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], pa.A
     (_is_narrow_float, lambda array: array.cast(pa.float64())),
     (pa.types.is_duration, lambda array: array.cast(pa.int64())),
     (_is_foreign_list, lambda array: array.cast(pa.list_(array.type.value_type))),
-    (lambda held: isinstance(held, pa.BaseExtensionType) and not isinstance(held, pa.JsonType), lambda a: a.storage),
+    (
+        lambda held: isinstance(held, pa.BaseExtensionType) and not isinstance(held, pa.JsonType),
+        lambda a: a.storage,
+    ),
 ]

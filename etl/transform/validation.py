@@ -159,7 +159,9 @@ def _fields(value: Any, stack: Stack, fields: dict[str, tuple[Check, bool]]) -> 
     if found := _object(value, stack):
         return found
     checks = fields.items()
-    return [found for name, (check, required) in checks for found in _field(value, stack, name, check, required)]
+    return [
+        found for name, (check, required) in checks for found in _field(value, stack, name, check, required)
+    ]
 
 
 def _with_fields(**fields: tuple[Check, bool]) -> Check:
@@ -186,7 +188,9 @@ _DIRECTIVES: dict[str, Check] = {
     "@merge": _merge,
     "@template": _string_or_directive,
     "@literal": _raw,
-    "@transform": _with_fields(apply=(_object_or_directive, _REQUIRED), mapping=(_object_or_directive, _REQUIRED)),
+    "@transform": _with_fields(
+        apply=(_object_or_directive, _REQUIRED), mapping=(_object_or_directive, _REQUIRED)
+    ),
     "@excludeWhenNull": _raw,
     "@liquid": _string,
 }

@@ -41,7 +41,7 @@ _SEPARATOR = re.compile(r"""\[(?=["'0-9])|\.|(?<=["'0-9])\]+""")
 _INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
 
 
-def kind(value: Value) -> str:
+def kind(value: Value) -> str:  # noqa: PLR0911 - one case a kind
     """What Segment's messages call a value: object, array, string, number, boolean, null or undefined."""
     match value:
         case str():
@@ -73,7 +73,7 @@ def truthy(value: Value) -> bool:
     return bool(value) and value == value  # noqa: PLR0124 - NaN is falsy
 
 
-def text(value: Value) -> str:
+def text(value: Value) -> str:  # noqa: PLR0911 - one case a kind
     """``String(value)``: numbers as doubles, arrays joined with commas, objects as ``[object Object]``."""
     match value:
         case str():
