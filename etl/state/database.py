@@ -7,6 +7,7 @@ PostgreSQL), so what a transaction checks still holds when it commits.
 from __future__ import annotations
 
 import os
+import sqlite3
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.pool import NullPool, StaticPool
 
-from etl.errors import ConfigError, EtlError, StateError
+from etl.errors import ConfigError, StateError
 from etl.state import migrations, schema
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class Database:
         with self._opening(), self.writing_engine.connect() as connection:
             if self.backend == "sqlite":
                 _use_wal(connection)
-            with self.writing(connection):
+            with self._alone(connection):
                 migrations.migrate(connection)
 
     def _make_file(self) -> None:
@@ -134,23 +135,29 @@ class Database:
         """What goes wrong here is a matter of the config (SQLite) or of a server that may come back."""
         try:
             yield
-        except EtlError as error:
-            if self.backend == "sqlite" and isinstance(error, StateError):
-                raise ConfigError(f"state.url: {error}") from None
-            raise
         except self._errors() as error:
             message = f"cannot open the state database {self}: {_reason(error)}. Nothing was touched."
             raise (
-                ConfigError(f"state.url: {message}") if self.backend == "sqlite" else StateError(message)
+                StateError(message) if self._may_come_back(error) else ConfigError(f"state.url: {message}")
             ) from None
+
+    def _may_come_back(self, error: Exception) -> bool:
+        """A server may be up again later, a lock free; a file that cannot be opened stays so."""
+        code = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0)
+        return self.backend == "postgresql" or code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
     @contextmanager
     def writing(self, connection: sa.Connection) -> Iterator[sa.Connection]:
         """One transaction on a connection of ``writing_engine``, alone among writers. Raises ``StateError``."""
-        with self.guarded(), connection.begin():
+        with self.guarded(), self._alone(connection):
+            yield connection
+
+    @contextmanager
+    def _alone(self, connection: sa.Connection) -> Iterator[None]:
+        with connection.begin():
             if self.backend == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITER_LOCK)))
-            yield connection
+            yield
 
     @contextmanager
     def written(self) -> Iterator[sa.Connection]:

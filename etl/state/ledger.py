@@ -27,7 +27,7 @@ def add_interval(connection: sa.Connection, pipeline: str, subscription: str, wi
 
 
 def add_touch(connection: sa.Connection, pipeline: str, name: str, version: str, window: Window) -> None:
-    """A run of this version began ``window``."""
+    """This version may have billed events of ``window``."""
     _merge_in(connection, touches, {"pipeline": pipeline, "name": name, "version": version}, window)
 
 
@@ -51,7 +51,7 @@ def complete_intervals(connection: sa.Connection, pipeline: str) -> dict[str, li
 
 
 def touched(connection: sa.Connection, pipeline: str) -> dict[tuple[str, str], list[Window]]:
-    """(name, version) → the windows its runs have begun."""
+    """(name, version) → the windows it may have billed."""
     found: dict[tuple[str, str], list[Window]] = {}
     for row in connection.execute(sa.select(touches).where(touches.c.pipeline == pipeline)):
         found.setdefault((row.name, row.version), []).append(Window(row.since, row.until))

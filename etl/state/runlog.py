@@ -87,6 +87,9 @@ class View:
         with self._looking() as connection:
             return list(letters.held(connection, self._plan.pipeline, self._plan.account, due_before))
 
+    def touch(self, names: Collection[str]) -> None:
+        """Keep nothing."""
+
     def record(
         self,
         sent: pd.DataFrame,  # noqa: ARG002 - the port's signature
@@ -125,6 +128,16 @@ class Run(View):
         self._keep_events = keep_events
         self._lost: str | None = None
         self._ended = False
+
+    def touch(self, names: Collection[str]) -> None:
+        """Keep what these may be about to bill; see ``ports.RunLog``."""
+        with self._fenced() as connection:
+            self._add_touches(connection, names)
+
+    def _add_touches(self, connection: sa.Connection, names: Collection[str]) -> None:
+        for (name, version), window in self._plan.touches.items():
+            if name in names:
+                ledger.add_touch(connection, self._plan.pipeline, name, version, window)
 
     def record(
         self,
@@ -174,6 +187,7 @@ class Run(View):
         with self._fenced(**values) as connection:
             for name, window in plan.intervals.items():
                 ledger.add_interval(connection, plan.pipeline, name, window)
+            self._add_touches(connection, {name for name, _ in plan.touches})
             ledger.keep_marks(connection, plan, marks, now)
             self._sent.finish(connection)
         self._ended = True

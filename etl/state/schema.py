@@ -156,7 +156,7 @@ subscription_versions = Table(
     Column("last_run", BigInteger, nullable=False),
 )
 
-#: The parts of windows that runs of a version have begun, merged.
+#: The windows in which a version may have billed events, merged; kept before the first of them is sent.
 touches = Table(
     "touches",
     metadata,

@@ -95,8 +95,6 @@ class StateStore(Archive):
             )  # fmt: skip
             for version in plan.subscriptions:
                 ledger.keep_version(connection, plan.pipeline, version, epoch)
-            for (name, version_hash), window in plan.touches.items():
-                ledger.add_touch(connection, plan.pipeline, name, version_hash, window)
         return run_id, epoch
 
     @contextmanager
@@ -122,7 +120,7 @@ class StateStore(Archive):
             return ledger.complete_intervals(connection, pipeline)
 
     def touched(self, pipeline: str) -> dict[tuple[str, str], list[Window]]:
-        """(name, version) → the windows its runs have begun, merged."""
+        """(name, version) → the windows it may have billed, merged."""
         with self.database.reading() as connection:
             return ledger.touched(connection, pipeline)
 

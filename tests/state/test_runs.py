@@ -70,12 +70,19 @@ def test_intervals_are_kept_merged(store):
     assert store.intervals("another") == {}
 
 
-def test_touched_windows_are_kept_from_the_first_moment(store):
-    """Whatever becomes of the run."""
+def test_windows_are_touched_before_anything_is_sent_and_by_completing(store):
+    """Whatever becomes of the run then; one that was stopped before it sent anything leaves its window to others."""
     for window in (days(0, 1), days(1, 2)):
         with store.begin(plan(window)) as run:
+            run.touch({"usage"})
             run.stop(Counts(), RuntimeError())
+    with store.begin(plan(days(2, 3))) as run:
+        run.touch({"another"})
+        run.stop(Counts(), RuntimeError())
     assert store.touched("product") == {("usage", "v1"): [days(0, 2)]}
+    with store.begin(plan(days(5, 6))) as run:
+        run.complete(Counts(), ())
+    assert store.touched("product") == {("usage", "v1"): [days(0, 2), days(5, 6)]}
 
 
 def test_versions_are_remembered_as_last_seen(store):
@@ -210,3 +217,18 @@ def test_no_event_content_in_a_message(store, monkeypatch):
         run.record(sent([]), [letter("m2", event="TOP SECRET")], Counts())
     assert "TOP SECRET" not in f"{caught.value!r} {caught.value.__cause__!r}"
     assert Path(__file__).name not in str(caught.value)
+
+
+def test_a_database_that_somebody_else_keeps_locked_can_be_tried_again(tmp_path, monkeypatch):
+    """Exit code 3, not 2: nothing in the config is wrong."""
+    monkeypatch.setattr("etl.state.database._BUSY_SECONDS", 0)
+    store = open_state(f"sqlite:///{tmp_path}/etl.db", retention=days(0, 100).until - DAY)
+    store.database.prepare()
+    locked = r"cannot open the state database .*: database is locked. Nothing was touched"
+    opened = store.begin(plan())
+    with (
+        store.database.writing_engine.connect() as other,
+        other.begin(),
+        pytest.raises(StateError, match=locked),
+    ):
+        opened.__enter__()
