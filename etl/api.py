@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from threading import Event
 
-    from etl.backfill import BackfillReport
+    from etl.backfilling import BackfillReport
     from etl.config import Config
     from etl.ports import Progress
     from etl.report import Report
@@ -103,8 +103,8 @@ def backfill(
     ``plan`` counts and sends nothing. Windows that an earlier backfill of the same subscriptions completed are
     skipped unless ``redo``. Raises as ``run``; the error's report holds the windows so far.
     """
-    from etl.backfill import Backfill
-    from etl.backfill import backfill as run_backfill
+    from etl.backfilling import Backfill
+    from etl.backfilling import backfill as run_backfill
 
     step = timedelta(hours=1) if by == "hour" else timedelta(days=1)
     asked = Backfill(config, Window(moment(since), moment(until)), step, subscriptions, plan, redo)

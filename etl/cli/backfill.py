@@ -11,7 +11,7 @@ from etl.cli.options import config_option, json_option, load_for_run, quiet_opti
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from etl.backfill import BackfillReport
+    from etl.backfilling import BackfillReport
     from etl.report import Report
 
 
@@ -48,7 +48,7 @@ def command(
     from datetime import timedelta
 
     from etl import api
-    from etl.backfill import Backfill, backfill
+    from etl.backfilling import Backfill, backfill
     from etl.cli.interrupts import interruptible
     from etl.cli.output import report_of
     from etl.progress import progress_for

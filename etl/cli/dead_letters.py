@@ -47,7 +47,7 @@ def command() -> None:
 def list_(config_path: str, everything: bool, limit: int, as_json: bool, **filters: Any) -> int:
     """A line per dead letter, after a count by outcome and reason."""
     from etl.cli.output import print_json
-    from etl.dead_letters import without_content
+    from etl.letter_files import without_content
 
     config, state = _opened(config_path)
     found = _found(config, state, filters, status=None if everything else "open", limit=limit)
@@ -67,8 +67,8 @@ def list_(config_path: str, everything: bool, limit: int, as_json: bool, **filte
 def show(config_path: str, number: int) -> int:
     """Everything kept of one dead letter, its event included, as JSON."""
     from etl.cli.output import print_json
-    from etl.dead_letters import with_content
     from etl.errors import ConfigError
+    from etl.letter_files import with_content
 
     config, state = _opened(config_path)
     found = _found(config, state, {"numbers": (number,)}, status=None)
@@ -85,7 +85,7 @@ def show(config_path: str, number: int) -> int:
 @click.option("--all", "everything", is_flag=True, help="Also those resolved or discarded.")
 def export(config_path: str, out: str | None, everything: bool, **filters: Any) -> int:
     """Dead letters with their events, for whoever repairs them elsewhere."""
-    from etl.dead_letters import export_to, ndjson
+    from etl.letter_files import export_to, ndjson
 
     config, state = _opened(config_path)
     found = _found(config, state, filters, status=None if everything else "open")
