@@ -140,6 +140,7 @@ class _Line:
     def __init__(self, job: Job, log: RunLog, delivery: Delivery, seen: SeenIds, counts: Counts) -> None:
         self.job, self.log, self.delivery, self.seen, self.counts = job, log, delivery, seen, counts
         self.recorder = Recorder(log, delivery, counts, job.breaker())
+        self.touched: set[str] = set()
 
     def run(self, marks: set[str]) -> None:
         self.recorder.start()
@@ -169,10 +170,20 @@ class _Line:
         for outcome in set(outcomes) - {"send"}:
             chosen = pairs[outcomes == outcome]
             self.counts.add(outcome, _by_subscription(chosen))
+            if outcome == "in_future":
+                self._touch(chosen)
             self.recorder.add_letters(self._letters(examined, chosen, outcome))
         events = pairs[outcomes == "send"].reset_index(drop=True)
         self.recorder.expect(events, partial(dead.held_back, examined))
+        self._touch(events)
         self._submit(events)
+
+    def _touch(self, pairs: pd.DataFrame) -> None:
+        """Before the first pair of a subscription is sent, or held to be sent: no other version may bill its time."""
+        new = set(pairs["subscription"].unique()) - self.touched
+        if new:
+            self.log.touch(new)
+            self.touched |= new
 
     def _release(self) -> None:
         """Send the held pairs of earlier windows that came due; those this window met are recorded by now."""

@@ -210,8 +210,8 @@ class RunPlan:
     """What a run is about to do; the state locks its window and keeps the rest with it.
 
     ``intervals``: subscription name → the part of the window that will be complete for it when the run is.
-    ``touches``: (name, version) → the part of the window that this version bills; kept from the run's first moment
-    on, since whatever becomes of the run, events in it may have been sent under that version.
+    ``touches``: (name, version) → the part of the window that this version bills; kept before its first event is
+    sent (``RunLog.touch``), since whatever becomes of the run, events in it may have been billed by that version.
     ``fingerprint`` of the token: never the token. ``scope``: names the set of subscription versions, for marks.
     """
 
@@ -245,6 +245,14 @@ class RunLog(Protocol):
 
     def held(self, due_before: datetime) -> list[HeldLetter]:
         """The pipeline's held pairs whose ``due`` is no later, the earliest first."""
+        ...
+
+    def touch(self, names: Collection[str]) -> None:
+        """Keep that events may be sent under the plan's versions of these names; before the first of them is.
+
+        Until then another version may still take the window: a run that was stopped by a typo in its mapping, and
+        sent nothing, must not bind its correction.
+        """
         ...
 
     def record(
@@ -299,7 +307,7 @@ class State(Protocol):
         ...
 
     def touched(self, pipeline: str) -> dict[tuple[str, str], list[Window]]:
-        """(name, version) → the windows its runs have begun (``RunPlan.touches``), merged."""
+        """(name, version) → the windows it may have billed (``RunPlan.touches``), merged."""
         ...
 
 
