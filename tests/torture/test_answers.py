@@ -98,8 +98,8 @@ def test_a_metronome_that_cannot_be_reached_stops_the_run_after_retry_for(life: 
 def test_silence_stops_the_run_after_retry_for(life: Life) -> None:
     """Metronome may have taken the events; they are sent again and taken once."""
     life.standin.set_faults([{"kind": "silence", "when": "after_taking"}])
-    life.configure(destination={"retry_for": "1s", "timeout": "500ms"})
-    assert stopped(life, life.run(), "no answer within 0.5 s")["sent"] == 0
+    life.configure(destination={"retry_for": "2s", "timeout": "1s"})
+    assert stopped(life, life.run(), "no answer within 1 s")["sent"] == 0
     life.configure()
     recovers(life)
     assert life.standin.stats()["duplicates"] > 0

@@ -29,7 +29,8 @@ STEPS = (
     "before complete",
     "after complete",
 )
-_GOOD, _BAD, _POISONED = 6_000, 3_300, 3
+#: An export. Every thousand dead letters make a commit, so a run has three, the last one included.
+_GOOD, _BAD, _POISONED = 3_500, 2_100, 3
 _SECONDS = 30.0
 
 
@@ -171,6 +172,7 @@ def kill(reaper: Reaper, kills: int, aims: list[str]) -> None:
         assert attempts < 3 * kills + 10
         done += reaper.kill_one(aims[attempts % len(aims)])
         attempts += 1
+    reaper.life.check_every_row()
 
 
 def show(figures: Figures, reaper: Reaper) -> None:
