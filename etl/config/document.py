@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 #: Where a value stands: ``("subscriptions", 0, "mapping", "customer_id")``.
 KeyPath = tuple[str | int, ...]
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _TAG = "tag:yaml.org,2002:"
 _MAX_DEPTH = 100
 # Aliases let a short text stand for an endless document.
@@ -130,15 +132,16 @@ class _Reader:
         return merged | found
 
     def _entry(self, found: dict[str, Any], name: Node, value: Node, key: KeyPath) -> None:
-        if not isinstance(name, ScalarNode):
+        if not isinstance(name, ScalarNode) or _SURROGATE.search(_joined(name.value)):
             self.document.problem(key, "has a key that is not text", name.start_mark.line + 1)
             return
-        here, line = (*key, name.value), name.start_mark.line + 1
-        if name.value in found:
+        text, line = _joined(name.value), name.start_mark.line + 1
+        here = (*key, text)
+        if text in found:
             self.document.problem(here, f"is given twice (first on line {self.document.lines[here]})", line)
             return
         self.document.lines[here] = line
-        found[name.value] = self.value(value, here)
+        found[text] = self.value(value, here)
 
     def _merged(self, node: Node, key: KeyPath) -> dict[str, Any]:
         """What ``<<: *anchor`` brings in: an object, or a list of them, the first of which wins."""
@@ -152,10 +155,10 @@ class _Reader:
         return merged
 
     def _scalar(self, node: Node, key: KeyPath) -> Any:
-        self.document.written[key] = node.value
+        self.document.written[key] = node.value.encode("utf-8", "backslashreplace").decode()
         kind = str(node.tag).removeprefix(_TAG)
         if kind in {"str", "timestamp"}:
-            return self._text(node.value, key)
+            return self._text(_joined(node.value), key)
         if kind not in _SCALARS:
             self.document.problem(key, f"has the YAML tag {node.tag}, which configs do not use")
             return None
@@ -166,11 +169,19 @@ class _Reader:
             return None
 
     def _text(self, text: str, key: KeyPath) -> str | None:
+        if _SURROGATE.search(text):
+            self.document.problem(key, "holds half of a surrogate pair, which is no character")
+            return None
         try:
             return substitute(text, self.directory, self.env)
         except MissingReferenceError as missing:
             self.document.missing[key] = str(missing)
             return None
+
+
+def _joined(text: str) -> str:
+    """Text whose emoji may be written as JSON escapes them, in two halves, which YAML reads as two characters."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
 def _whole(text: str) -> int | float:

@@ -130,6 +130,20 @@ def test_a_mapping_is_segments_json_as_it_stands() -> None:
     }
 
 
+def test_a_mapping_may_be_escaped_as_json_is() -> None:
+    """An emoji is written as two halves there, which are one character."""
+    text = SMALLEST.replace(
+        "- name: Tracks",
+        r"""- {"name": "\u00e9\ud83d\ude00", "mapping": {"transaction_id": "\"\/\\\n", "customer_id": "b",
+      "timestamp": "c", "event_type": "d", "properties": {"\ud83d\ude00": 1}}}""",
+    )
+    (subscription,) = load(text).subscriptions
+    assert subscription.name == "é😀"
+    assert subscription.mapping["transaction_id"] == '"/\\\n'
+    assert subscription.mapping["properties"] == {"😀": 1}
+    assert len(subscription.version) == 32
+
+
 def test_anchors_and_merge_keys_share_a_mapping() -> None:
     """YAML's own way of writing a mapping once."""
     text = SMALLEST.replace(

@@ -77,6 +77,11 @@ CASES = {
     SMALLEST + "breaker: &b {rejected_pairs: 1, <<: 5}\n": [
         "6: breaker.<< should be an object or a list of objects"
     ],
+    SMALLEST + r'limits: "\ud800"': [
+        "6: limits holds half of a surrogate pair, which is no character",
+        r"6: limits should be a section with keys of its own, but is \ud800",
+    ],
+    SMALLEST + r'"\ud800": 1': ["6: the config has a key that is not text"],
     # The root.
     SMALLEST.replace("usage", "''"): ['1: pipeline should not be empty, but is ""'],
     SMALLEST.replace("usage", "5"): ["1: pipeline should be text, but is 5"],
