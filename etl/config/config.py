@@ -50,11 +50,6 @@ class Config(Root):
         """What the transform takes, in the order of the file; versions of one subscription share a name."""
         return tuple(section.subscription for section in self.subscription_sections)
 
-    @property
-    def active_subscriptions(self) -> tuple[Subscription, ...]:
-        """The same as ``subscriptions``: every one in the file takes part in a run."""
-        return self.subscriptions
-
     def where(self, *key: str | int) -> str:
         """``configs/prod.yml:14: subscriptions[0].trigger``, for messages about ``key``."""
         return self._document.where(key)
