@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from etl.errors import ConfigError
-from etl.windows import Window, merge
+from etl.windows import Window, merge, watermark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,20 +20,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class History:
-    """What state knows of a subscription name: where scheduled runs begin, and its complete intervals."""
+    """What state knows of a subscription name: where scheduled runs begin, and its complete intervals.
+
+    ``starts`` is None until the first scheduled run; ad-hoc runs may have completed intervals before.
+    """
 
     starts: datetime | None = None
     intervals: Sequence[Window] = ()
 
     @property
     def watermark(self) -> datetime | None:
-        """How far the name is complete without a gap, from ``starts`` on; None before its first complete run."""
+        """How far the name is complete without a gap: from ``starts`` on, or else from its first interval on."""
+        return watermark(self.intervals) if self.starts is None else self.complete_from(self.starts)
+
+    def complete_from(self, begin: datetime) -> datetime | None:
+        """Up to where the name is complete from ``begin`` on without a gap; None if nothing there is."""
         for interval in merge(self.intervals):
-            if self.starts is None or interval.since <= self.starts < interval.until:
+            if interval.since <= begin < interval.until:
                 return interval.until
-            if interval.since > self.starts:
-                break
-        return self.starts if self.intervals and self.starts else None
+        return None
 
 
 @dataclass(frozen=True)
@@ -57,19 +62,17 @@ def schedule(
     reaches back to the earliest moment that any unfinished name needs.
     Raises ``ConfigError`` on a first run without a start.
     """
-    names = {s.name for s in subscriptions}
-    marks = [mark for name in names if (mark := histories.get(name, History()).watermark)]
-    pipeline_mark = min(marks, default=None)
+    names = sorted({s.name for s in subscriptions})
+    known = {name: histories.get(name, History()) for name in names}
+    marks = [h.watermark for h in known.values() if h.starts is not None]
+    pipeline_mark = min((mark for mark in marks if mark), default=None)
     starts: dict[str, datetime] = {}
     needs: list[datetime] = []
-    for name in sorted(names):
+    for name, history in known.items():
         versions = [s for s in subscriptions if s.name == name]
-        history = histories.get(name, History())
-        begin = history.starts or _first_from(versions) or pipeline_mark or start
-        if begin is None:
-            begin = _no_start()
+        begin = history.starts or _first_from(versions) or pipeline_mark or start or _earliest(known)
         starts[name] = begin
-        mark = history.watermark
+        mark = history.complete_from(begin)
         if mark is None:
             needs.append(begin)
         elif not _finished(versions, mark):
@@ -92,8 +95,12 @@ def _finished(versions: Sequence[Subscription], mark: datetime) -> bool:
     return all(v.until is not None and v.until <= mark for v in versions)
 
 
-def _no_start() -> datetime:
-    raise ConfigError(
-        "this pipeline has never run and has no start: set source.start in the config to where billing begins, "
-        "or name a window with --since and --until"
-    )
+def _earliest(histories: Mapping[str, History]) -> datetime:
+    """Where ad-hoc runs began, for a pipeline that has no other start."""
+    begins = [interval.since for history in histories.values() for interval in history.intervals]
+    if not begins:
+        raise ConfigError(
+            "this pipeline has never run and has no start: set source.start in the config to where billing begins, "
+            "or name a window with --since and --until"
+        )
+    return min(begins)
