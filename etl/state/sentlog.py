@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import sqlalchemy as sa
 
-from etl.bloom import Bloom, FilterStack, Probes
+from etl.bloom import Bloom, FilterStack, Probes, near
 from etl.seen import key_words
 from etl.state import rows
 from etl.state.schema import Moment, microseconds, runs, sent_log, sent_segments, take_numbers
@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-#: Rows of a full segment. Its hot index is about 25 MB, its filter 2 MB.
+#: Rows of a full segment. Its hot index is about 25 MB, its filter 4 MB.
 FULL = 1 << 20
+#: With fewer, every batch of new ids would ask the database about some of them, segment by segment.
+_BITS_PER_KEY = 32
 #: A segment takes no more rows after this long, so that old ones can be dropped whole.
 LONGEST = timedelta(days=7)
 #: Rows that may be in no stored filter before the filter is stored again, while recording and at a run's end.
-_TAIL, _TAIL_AT_END = 1 << 18, 1 << 14
+_TAIL, _TAIL_AT_END = 1 << 19, 1 << 14
 
 
 @dataclass
@@ -75,9 +77,10 @@ class SentLog:
     def find(self, connection: sa.Connection, keys: np.ndarray, ids: pd.Series) -> dict[int, Found]:
         """Position → row, for those of ``ids`` that are in the log. ``keys``: their words, shape (n, 2)."""
         self._refresh(connection)
-        probes = Probes(np.ascontiguousarray(keys[:, 0]))
+        order = near(keys[:, 0])
         found: dict[int, Found] = {}
-        for segment, positions in self._candidates(probes):
+        for segment, candidates in self._candidates(Probes(keys[order, 0])):
+            positions = order[candidates]
             found |= _exactly(connection, segment, rows.signed_keys(keys[positions]), positions, ids)
         return found
 
@@ -247,7 +250,7 @@ class SentLog:
                 bloom_upto=before,
             )
         )
-        self._open[number] = Bloom.sized(FULL)
+        self._open[number] = Bloom.sized(FULL, _BITS_PER_KEY)
         self._segments[number] = _Segment(number, before, before, 0)
         return number
 
@@ -261,7 +264,7 @@ _SEGMENT_COLUMNS = (
 def _stored(connection: sa.Connection, row: Any, capacity: int = 0) -> tuple[Bloom, int]:
     """The stored filter and the last number in it; where there is none, an empty one of the size needed."""
     if row.bloom_upto < row.first_number:
-        return Bloom.sized(max(row.rows, capacity)), row.first_number - 1
+        return Bloom.sized(max(row.rows, capacity), _BITS_PER_KEY), row.first_number - 1
     blob = connection.execute(
         sa.select(sent_segments.c.bloom).where(sent_segments.c.segment == row.segment)
     ).scalar_one()
