@@ -62,8 +62,10 @@ class Database:
             raise ConfigError(f"source.url needs a driver for {backend}: {how}") from error
         except (sa.exc.SQLAlchemyError, ValueError) as error:
             raise ConfigError(f"source.url cannot be used: {self._reason(error)}") from None
-        if session := warehouse_of(engine.dialect).file("session"):
-            sa.event.listen(engine, "connect", lambda driver, _: _execute(driver, session))
+        warehouse = warehouse_of(engine.dialect)
+        if session := warehouse.file("session"):
+            undone = warehouse.name in {"postgresql", "redshift"}  # with the transaction, unless committed
+            sa.event.listen(engine, "connect", lambda driver, _: _begin(driver, session, commit=undone))
         return engine
 
     @contextmanager
@@ -118,8 +120,9 @@ def _sqlstate(error: Exception) -> str:
     return str(getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None) or "")
 
 
-def _execute(driver: Any, statement: str) -> None:
+def _begin(driver: Any, session: str, *, commit: bool) -> None:
     cursor = driver.cursor()
-    cursor.execute(statement)
+    cursor.execute(session)
     cursor.close()
-    driver.commit()
+    if commit:
+        driver.commit()

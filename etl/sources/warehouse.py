@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 
 _DAY = timedelta(days=1)
 
+#: Paths that are looked at for every event, whatever the mapping: nobody misses them.
+_UNASKED: set[events.Path] = {(), ("type",), ("context", "personas"), ("messageId",)}
+
 
 class WarehouseSource:
     """A Segment warehouse behind a SQLAlchemy ``url`` (``Source``).
@@ -253,7 +256,7 @@ def _shared(name: str) -> bool:
 
 def _warn_of_missing(paths: Collection[events.Path], chosen: Sequence[tuple[Table, Table | None]]) -> None:
     shapes = [table.shape for table, _ in chosen] + [tracks.shape for _, tracks in chosen if tracks]
-    for path in sorted(set(paths) - {("type",), ()}):
+    for path in sorted(set(paths) - _UNASKED):
         if path[0] == "integrations" or not shapes:
             continue
         if not any(

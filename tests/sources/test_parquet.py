@@ -339,14 +339,14 @@ def test_a_folder_gives_the_column_that_an_unload_took_out_of_the_file(tmp_path)
 
 
 def test_huge_rows_are_read_a_few_at_a_time(tmp_path):
-    payload = ["x" * 2**20] * 200
+    payload = ["x" * 2**20] * 80
     write(
         tmp_path / "a.parquet",
-        flat([str(n) for n in range(200)], [0] * 200, payload=payload),
+        flat([str(n) for n in range(80)], [0] * 80, payload=payload),
         use_dictionary=False,
     )
     sizes = [len(batch.table) for batch in read(tmp_path)]
-    assert sum(sizes) == 200
+    assert sum(sizes) == 80
     assert max(sizes) <= 64
 
 

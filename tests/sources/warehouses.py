@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 import sqlalchemy as sa
 
 TRACKS = """CREATE TABLE {schema}.tracks (id text, event text, event_text text, user_id text, anonymous_id text,
@@ -24,10 +26,10 @@ def insert(url, table, rows):
     """Insert dicts, with whatever keys they have, into ``schema.table``."""
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     with engine.begin() as connection:
-        for row in rows:
-            names = ", ".join(f'"{name}"' for name in row)
-            values = ", ".join(f":v{number}" for number in range(len(row)))
-            cells = {f"v{number}": cell for number, cell in enumerate(row.values())}
+        for keys, alike in groupby(rows, key=tuple):
+            names = ", ".join(f'"{name}"' for name in keys)
+            values = ", ".join(f":v{number}" for number in range(len(keys)))
+            cells = [{f"v{number}": cell for number, cell in enumerate(row.values())} for row in alike]
             connection.execute(sa.text(f"INSERT INTO {table} ({names}) VALUES ({values})"), cells)
     engine.dispose()
 
