@@ -2,39 +2,51 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-STAMP  := $(VENV)/.installed
+CORE   := $(VENV)/.core
+DEV    := $(VENV)/.dev
 
-.PHONY: demo test check format bench bench-growth torture clean
+.PHONY: demo test test-browser check format torture bench bench-growth clean
 
-demo: $(STAMP)
+demo: $(CORE)
 	$(BIN)/etl demo
 
-test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+test: $(DEV)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not browser"
 
-check: $(STAMP)
+# Needs Chromium: tests/support/install_browser.sh installs Debian's.
+test-browser: $(DEV)
+	$(BIN)/python -m pytest -m "browser and not slow"
+
+check: $(DEV)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-format: $(STAMP)
+format: $(DEV)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-torture: $(STAMP)
+# The long suite: kill -9, faults, races, real schedulers. Hours are not needed, minutes are.
+torture: $(DEV)
 	$(BIN)/python -m pytest -m slow
 
-bench: $(STAMP)
+bench: $(DEV)
 	$(BIN)/python -m benchmarks
 
-bench-growth: $(STAMP)
+bench-growth: $(DEV)
 	$(BIN)/python -m benchmarks growth
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-$(STAMP): pyproject.toml
+$(VENV)/bin/uv:
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(CORE): pyproject.toml | $(VENV)/bin/uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable .
+	touch $(CORE)
+
+$(DEV): pyproject.toml | $(VENV)/bin/uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[dev]'
-	touch $(STAMP)
+	touch $(CORE) $(DEV)
