@@ -7,7 +7,7 @@ import json
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.chunks import MAX_BYTES, chunks
@@ -72,6 +72,7 @@ def test_an_event_without_a_body_is_refused():
         list(chunks(frame(["{}", None])))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.text(max_size=30), max_size=60),
     st.integers(1, 12),

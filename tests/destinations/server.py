@@ -53,6 +53,12 @@ def refusal(status: int, message: str, **headers: str) -> Reply:
 OK = Reply(200, b"{}", {"content-type": "application/json"})
 
 
+async def _settle() -> None:
+    """Lets connections that were just accepted or aborted come to their callbacks."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
 class Server:
     """Answers each request as ``answer`` says; a context manager. ``busiest``: most requests held at once.
 
@@ -100,32 +106,36 @@ class Server:
         self._loop, self._stop, self._gate = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
         if not self._held:
             self._gate.set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        server = await asyncio.start_server(self._connection, "127.0.0.1", 0, ssl=self._tls)
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
         self.port = server.sockets[0].getsockname()[1]
         self.url = (
             f"{'https' if self._tls else 'http'}://{'localhost' if self._tls else '127.0.0.1'}:{self.port}"
         )
         self._started.set()
         await self._stop.wait()
+        for listener in server.sockets:  # a connection accepted in the very moment of close() would leak
+            self._loop.remove_reader(listener.fileno())
+        await _settle()
         server.close()
-        for task in self._tasks:
+        for task, writer in self._connections.items():
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+            writer.transport.abort()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+        await _settle()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._connection(reader, writer))
+        self._connections[task] = writer
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        self._tasks.add(task)
         try:
             writer.write(self._greeting)
             while not self._greeting and await self._exchange(reader, writer):
                 pass
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
-        except asyncio.CancelledError:
-            pass
         finally:
-            self._tasks.discard(task)
             writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
