@@ -7,11 +7,11 @@ never taken for new. Sorted keys are tested twice as fast as shuffled ones: see 
 
 from __future__ import annotations
 
-import os
-import tempfile
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
+
+from etl.spill import SpillFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,8 +104,7 @@ class FilterStack:
     def __init__(self, memory: int = 24 << 20) -> None:
         self._free = memory
         self._filters: dict[int, Bloom | tuple[int, int]] = {}
-        self._file = tempfile.TemporaryFile(prefix="etl-filters-", buffering=0)  # noqa: SIM115 - closed by close()
-        self._end = 0
+        self._file = SpillFile()
         self._buffer = np.empty(0, np.uint64)
 
     def __contains__(self, number: int) -> bool:
@@ -118,9 +117,7 @@ class FilterStack:
             self._free -= size
             self._filters[number] = bloom
             return
-        os.pwrite(self._file.fileno(), bloom.words.tobytes(), self._end)
-        self._filters[number] = (self._end, size)
-        self._end += size
+        self._filters[number] = (self._file.append(bloom.words), size)
 
     def discard(self, number: int) -> None:
         """Let the filter go, if it is there."""
@@ -142,7 +139,7 @@ class FilterStack:
         words = size // 8
         if len(self._buffer) < words:
             self._buffer = np.empty(words, np.uint64)
-        os.preadv(self._file.fileno(), [self._buffer[:words]], offset)
+        self._file.read_into(self._buffer[:words], offset)
         return Bloom(self._buffer[:words])
 
     def close(self) -> None:

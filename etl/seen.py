@@ -7,13 +7,13 @@ with the 16 bytes of every key in that layer, so the answer is exact.
 
 from __future__ import annotations
 
-import tempfile
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pyarrow as pa
 
 from etl.bloom import Bloom, FilterStack, Probes
+from etl.spill import SpillFile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,10 +37,9 @@ class SeenIds:
     """The ids of one run so far. A context manager: closing drops the temporary file."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(prefix="etl-seen-")  # noqa: SIM115 - closed by close()
+        self._file = SpillFile()
         self._stack = FilterStack()
-        self._layers = 0
-        self._lengths: list[tuple[int, int]] = []
+        self._sealed: list[tuple[int, int]] = []
         self._start_layer()
 
     def __enter__(self) -> Self:
@@ -71,7 +70,7 @@ class SeenIds:
         probes = Probes(words[:, 0])
         known = np.zeros(len(words), bool)
         for layer, positions in self._stack.candidates(probes):
-            known[positions] |= _among(words[positions], self._sealed(layer))
+            known[positions] |= _among(words[positions], self._layer(layer))
         positions = self._bloom.candidates(probes)
         for block in self._blocks:
             known[positions] |= _among(words[positions], block)
@@ -88,11 +87,8 @@ class SeenIds:
 
     def _seal(self) -> None:
         merged = _sorted(np.concatenate(self._blocks, axis=1).T)
-        self._lengths.append((self._file.seek(0, 2), merged.shape[1]))
-        self._file.write(merged.tobytes())
-        self._file.flush()
-        self._stack.add(self._layers, self._bloom)
-        self._layers += 1
+        self._sealed.append((self._file.append(merged), merged.shape[1]))
+        self._stack.add(len(self._sealed) - 1, self._bloom)
         self._start_layer()
 
     def _start_layer(self) -> None:
@@ -100,9 +96,9 @@ class SeenIds:
         self._blocks: list[np.ndarray] = []
         self._held = 0
 
-    def _sealed(self, layer: int) -> np.ndarray:
-        offset, length = self._lengths[layer]
-        return np.memmap(self._file, "<u8", "r", offset, (2, length))
+    def _layer(self, number: int) -> np.ndarray:
+        offset, length = self._sealed[number]
+        return self._file.mapped(offset, (2, length))
 
 
 def _first_of_each(words: np.ndarray) -> np.ndarray:

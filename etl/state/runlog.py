@@ -187,6 +187,7 @@ class Run(View):
         with self._fenced(**values) as connection:
             for name, window in plan.intervals.items():
                 ledger.add_interval(connection, plan.pipeline, name, window)
+            ledger.forget_the_future(connection, plan.pipeline, max(now, plan.window.until))
             self._add_touches(connection, {name for name, _ in plan.touches})
             ledger.keep_marks(connection, plan, marks, now)
             self._sent.finish(connection)
