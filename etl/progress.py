@@ -12,7 +12,7 @@ import structlog
 from etl.windows import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from rich.progress import Progress as RichProgress
@@ -86,3 +86,34 @@ def progress_for(*, quiet: bool) -> Iterator[Progress | None]:
             yield Bar(bar)
     else:
         yield Lines()
+
+
+@contextmanager
+def counting(what: str, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """A function to call with how many there are so far, for work that is no run; told where stderr goes."""
+    if quiet:
+        yield lambda _: None
+    elif sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} " + what), TimeElapsedColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("etl", total=None)
+            yield lambda number: bar.update(task, completed=number)
+    else:
+        yield _CountLines(what).update
+
+
+class _CountLines:
+    """One log line per interval: how many."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._last = time.monotonic()
+        self._log = structlog.get_logger("etl")
+
+    def update(self, number: int) -> None:
+        if (now := time.monotonic()) - self._last >= LINE_SECONDS:
+            self._last = now
+            self._log.info("progress", **{self._what: number})

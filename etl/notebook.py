@@ -1,0 +1,183 @@
+"""What people ask from a notebook; every answer is a DataFrame, or holds one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pyarrow as pa
+
+from etl import wiring
+from etl.api import moment
+from etl.errors import ConfigError
+from etl.report import Counts
+from etl.subscription import Subscription
+from etl.survey import Survey
+from etl.transform import Compiled, Events, compile_subscription
+from etl.windows import ALL_TIME
+
+#: What a run counts, as the report names it.
+_COUNTS = tuple(name for name in Counts().as_dict() if name != "by_subscription")
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import date, datetime
+
+    from etl.config import Config
+    from etl.ports import EventBatch
+    from etl.windows import Window
+
+    Moment = datetime | date | str
+
+
+def fields(
+    config: Config,
+    *,
+    trigger: str | None = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
+    limit: int | None = None,
+    samples: bool = True,
+    seen: Callable[[int], None] | None = None,
+) -> pd.DataFrame:
+    """Every path in the config's source: what the variables picker of Segment's mapping editor shows.
+
+    Memory does not depend on the size of the source. No token is needed.
+
+    Args:
+        config: its source is read; rows of every type, those of other calls than track included.
+        trigger: only events that this FQL matches.
+        since: only events whose cursor lies at or after this.
+        until: only events whose cursor lies before this.
+        limit: only the first so many of these events.
+        samples: whether to show values.
+        seen: called with the number of events looked at, batch by batch.
+
+    Returns:
+        A row per path, the event's own fields first, with Arrow types: ``path`` (``$.properties.jobId``; a warehouse's
+        column under the path that finds it), ``reachable`` (false where no path of Segment's leads there: a key with
+        dots, a column like a warehouse's event slug, whose name then stands for the path), ``types`` (list, the
+        commonest first: string, boolean, integer, number, decimal, time, date, array, object, null), ``filled`` (how
+        many events have a value there that is not null), ``fill`` (their share, 0 to 1), ``distinct`` (how many
+        different values; null for objects), ``exact`` (whether that is no estimate: up to 4,096 it is none, above it
+        typically within 2 %), ``samples`` (list of up to three values as JSON text, cut at 120 characters).
+        ``attrs``: ``rows`` (the events looked at) and ``more_paths`` (there were more than 2,000).
+
+    Raises:
+        ConfigError: the trigger does not parse; the source has no cursor column.
+        SourceError: the source cannot be read.
+    """
+    survey = Survey(samples=samples)
+    matching = None if trigger is None else _trigger(trigger)
+    for batch in _batches(config, since, until):
+        table = _matched(batch, matching)
+        survey.add(table if limit is None else table.slice(0, limit - survey.rows), batch.layout)
+        if seen is not None:
+            seen(survey.rows)
+        if survey.rows == limit:
+            break
+    frame = survey.frame()
+    frame.attrs = {"rows": survey.rows, "more_paths": survey.more}
+    return frame
+
+
+def _trigger(text: str) -> Compiled:
+    compiled = compile_subscription(Subscription("", text, {}))
+    if compiled.invalid is not None:
+        raise ConfigError(f"the trigger {text!r} does not parse: {compiled.invalid}")
+    return compiled
+
+
+def _batches(config: Config, since: Moment | None, until: Moment | None) -> Iterator[EventBatch]:
+    return wiring.source_of(config).batches(_window(since, until))
+
+
+def _window(since: Moment | None, until: Moment | None) -> Window:
+    return ALL_TIME.clamp(*(None if at is None else moment(at) for at in (since, until)))
+
+
+def _matched(batch: EventBatch, matching: Compiled | None) -> pa.Table:
+    if matching is None:
+        return batch.table
+    mask, _ = matching.match(Events(batch.table, batch.layout))
+    return batch.table.filter(pa.array(mask))
+
+
+def sent_log(
+    config: Config,
+    *,
+    since: Moment | None = None,
+    until: Moment | None = None,
+    customer_id: str | None = None,
+    run_id: str | None = None,
+    transaction_ids: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """The usage events that were sent to the config's account, in the order of recording.
+
+    ``since`` and ``until`` are about the time sent. A month may hold many millions: narrow it, or take
+    ``etl state export``. The columns, with Arrow types: ``account``, ``transaction_id``, ``digest`` (of the body, 16
+    bytes), ``subscription``, ``customer_id``, ``event_type``, ``event_time``, ``pipeline``, ``run_id``, ``sent_at``
+    (times in UTC). Raises ``StateError`` when the state cannot be read.
+    """
+    asked = _window(since, until)
+    tables = wiring.state_of(config).sent_log(
+        account=config.destination.account,
+        transaction_ids=transaction_ids,
+        run_id=run_id,
+        customer_id=customer_id,
+        sent=None if asked == ALL_TIME else (asked.since, asked.until),
+    )
+    frame: pd.DataFrame = pa.concat_tables(tables).to_pandas(types_mapper=pd.ArrowDtype)
+    return frame
+
+
+def runs(config: Config, *, limit: int | None = None) -> pd.DataFrame:
+    """The runs of the config's pipeline, the newest first, and what each counted.
+
+    The columns, with Arrow types: ``run_id``, ``pipeline``, ``account``, ``kind`` (scheduled, ad-hoc or backfill),
+    ``status`` (running, complete, stopped or abandoned), ``since`` and ``until`` (the window), ``started``, ``ended``,
+    ``error``, ``host``, ``pid``, ``scope``, and each count of the report as a column of its own (null before the run
+    recorded anything), but for ``by_subscription``, which holds dicts (subscription → its counts).
+    Raises ``StateError`` when the state cannot be read.
+    """
+    found = wiring.state_of(config).runs(config.pipeline, limit=limit)
+    counts = [{name: (held or {}).get(name) for name in _COUNTS} for held in found["counts"]]
+    told = pd.DataFrame(counts, columns=list(_COUNTS), index=found.index).astype(pd.ArrowDtype(pa.int64()))
+    by_subscription = [(held or {}).get("by_subscription") for held in found["counts"]]
+    return (
+        found.drop(columns="counts")
+        .join(told)
+        .assign(by_subscription=pd.Series(by_subscription, dtype=object))
+    )
+
+
+def dead_letters(
+    config: Config,
+    *,
+    status: str | None = "open",
+    limit: int | None = None,
+    content: bool = False,
+    **where: object,
+) -> pd.DataFrame:
+    """What the config's pipeline did not send, oldest first, a row per dead letter, with Arrow types.
+
+    Args:
+        config: its pipeline's.
+        status: ``open``, ``resolved``, ``discarded``, or None for all.
+        limit: only the first so many.
+        content: with ``event`` and ``body``, the event and the usage event as JSON text.
+        where: columns and the value, or list of values, they must have: ``outcome="rejected"``, ``stage="limits"``.
+
+    Returns:
+        Among the columns: ``letter`` (the number that ``etl dead-letters`` takes), ``subscription``, ``outcome``
+        (rejected, drift, too_old, in_future or unreadable), ``stage``, ``reason``, ``origin`` and ``row`` (file or
+        table, and where in it), ``message_id``, ``transaction_id``, ``customer_id``, ``count`` (how often it was met),
+        ``first_seen``, ``last_seen``, ``first_run``, ``last_run``, ``status``.
+
+    Raises:
+        ConfigError: ``where`` names no column.
+        StateError: the state cannot be read.
+    """
+    letters = wiring.state_of(config).dead_letters(config.pipeline, status=status, limit=limit, **where)
+    found: pd.DataFrame = letters if content else letters.drop(columns=["event", "body"])
+    return found
