@@ -20,7 +20,9 @@ from tests.torture.watch import Watch, watch
 POISON = "poison-"
 
 
-def write_export(folder: Path, name: str, ids: Sequence[str], *, no_customer: Sequence[bool] = ()) -> None:
+def write_export(
+    folder: Path, name: str, ids: Sequence[str], *, no_customer: Sequence[bool] = (), received: str | None = None
+) -> None:
     """Track events of two hours ago, one for each id; those with ``no_customer`` cannot be mapped."""
     size = len(ids)
     groups = ['{"groupId":"acme"}' if not bad else "{}" for bad in no_customer or [False] * size]
@@ -30,7 +32,7 @@ def write_export(folder: Path, name: str, ids: Sequence[str], *, no_customer: Se
             "type": pa.array(["track"] * size),
             "event": pa.array(["api_call"] * size),
             "timestamp": pa.array([ago(hours=2)] * size),
-            "receivedAt": pa.array([ago(hours=2)] * size),
+            "receivedAt": pa.array([received or ago(hours=2)] * size),
             "context": pa.array(groups),
             "properties": pa.array([f'{{"n":{number}}}' for number in range(size)]),
         }
@@ -71,7 +73,7 @@ class Life:
             sections[section] = values | sections.get(section, {})
         self.workspace.config(**sections)
 
-    def arrive(self, good: int, bad: int = 0, poisoned: int = 0) -> None:
+    def arrive(self, good: int, bad: int = 0, poisoned: int = 0, received: str | None = None) -> None:
         """One more export, of so many events, evenly mixed."""
         self._files += 1
         kinds = ["g"] * good + ["b"] * bad + ["p"] * poisoned
@@ -81,7 +83,8 @@ class Life:
         ids = [f"{name[kind]}{self._files}-{number}" for number, kind in enumerate(mixed)]
         self.good.update(i for i, kind in zip(ids, mixed, strict=True) if kind == "g")
         self.bad.update(i for i, kind in zip(ids, mixed, strict=True) if kind != "g")
-        write_export(self.folder, f"{self._files}.parquet", ids, no_customer=[kind == "b" for kind in mixed])
+        no_customer = [kind == "b" for kind in mixed]
+        write_export(self.folder, f"{self._files}.parquet", ids, no_customer=no_customer, received=received)
 
     def start(self, *arguments: str, **options: object) -> Run:
         """Start ``etl run --json``."""
