@@ -21,7 +21,7 @@ from etl import held
 from etl import letters as dead
 from etl.breaker import Breaker
 from etl.chunks import chunks
-from etl.decide import MAX_AHEAD, UNKNOWN, decide
+from etl.decide import MAX_AHEAD, OTHER, UNKNOWN, decide
 from etl.errors import CircuitBreakerError, EtlError, InterruptedRunError
 from etl.examine import Billing, Examined, examine
 from etl.identity import digests, transaction_keys
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         Delivery,
         Destination,
         EventBatch,
+        HeldLetter,
         Progress,
         RunLog,
         RunPlan,
@@ -134,6 +135,9 @@ _INTERRUPTED = (
 )
 
 
+_DRIFT = "sent before with other content; Metronome keeps the first"
+
+
 class _Line:
     """One run's production line: batches in, chunks out, answers recorded."""
 
@@ -191,9 +195,32 @@ class _Line:
         if not due:
             return
         pairs = _identified(held.pairs(due))
-        new = pairs[self.log.lookup(pairs) == UNKNOWN].reset_index(drop=True)
+        known = self.log.lookup(pairs)
+        self._let_go(due, pairs, known)
+        first = ~pairs["key"].duplicated().to_numpy(bool)
+        new = pairs[(known == UNKNOWN) & first].reset_index(drop=True)
         self.recorder.expect(new, partial(held.letters, due), numbers=new["number"].to_numpy())
         self._submit(new)
+
+    def _let_go(self, due: Sequence[HeldLetter], pairs: pd.DataFrame, known: np.ndarray) -> None:
+        """Held pairs whose id was sent another way meanwhile are held no more; with other content they are drift."""
+        self.recorder.end([int(number) for number in pairs["number"][known != UNKNOWN]])
+        drifted = pairs[known == OTHER]
+        letters = held.letters(due, drifted, "drift", [_DRIFT] * len(drifted))
+        self.recorder.add_letters(
+            [
+                replace(letter, **digests_of)
+                for letter, digests_of in zip(letters, self._digests(drifted), strict=True)
+            ]
+        )
+
+    def _digests(self, drifted: pd.DataFrame) -> list[dict[str, str]]:
+        """Of each pair, and of what was sent under its id; hex."""
+        earlier = self.log.sent_digests(list(drifted["transaction_id"])) if len(drifted) else {}
+        return [
+            {"digest": digest.hex(), "sent_digest": earlier[i].hex()}
+            for i, digest in zip(drifted["transaction_id"], drifted["digest"], strict=True)
+        ]
 
     def _submit(self, events: pd.DataFrame) -> None:
         for chunk in chunks(events):
@@ -223,15 +250,14 @@ class _Line:
                 reasons = ["more than 24 hours ahead; held until it is due"] * len(pairs)
                 return dead.held_back(examined, pairs, outcome, reasons, due=due)
             case "drift":
-                earlier = self.log.sent_digests(list(pairs["transaction_id"]))
-                reasons = ["sent before with other content; Metronome keeps the first"] * len(pairs)
+                both = self._digests(pairs)
                 return dead.held_back(
                     examined,
                     pairs,
                     outcome,
-                    reasons,
-                    digest=[d.hex() for d in pairs["digest"]],
-                    sent_digest=[earlier[i].hex() for i in pairs["transaction_id"]],
+                    [_DRIFT] * len(pairs),
+                    digest=[one["digest"] for one in both],
+                    sent_digest=[one["sent_digest"] for one in both],
                 )
         return []
 

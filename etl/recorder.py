@@ -60,6 +60,7 @@ class Recorder:
         self._lock = threading.RLock()
         self._outgoing: dict[int, tuple[pd.DataFrame, _Outgoing]] = {}
         self._letters: list[DeadLetter] = []
+        self._ended: list[int] = []
         self._unrecorded = 0
         self._oldest: float | None = None
         self._token_accepted = False
@@ -85,6 +86,11 @@ class Recorder:
             with self._lock:
                 self._letters.extend(letters)
                 self._oldest = self._oldest or time.monotonic()
+
+    def end(self, numbers: Sequence[int]) -> None:
+        """Held letters whose pair was sent another way: closed with the next commit."""
+        with self._lock:
+            self._ended.extend(numbers)
 
     def has_room(self, events: int) -> bool:
         """Whether ``events`` more may be sent without passing the bound. Raises what the recording failed with."""
@@ -178,7 +184,7 @@ class Recorder:
     def _record(self) -> None:
         with self._lock:
             group = self._group()
-            self._letters, self._oldest = [], None
+            self._letters, self._ended, self._oldest = [], [], None
         if not (len(group.sent) or group.letters or group.ended):
             return
         group.count(self._counts, 1)
@@ -200,7 +206,7 @@ class Recorder:
 
     def _group(self) -> _Group:
         """Everything that can be recorded now, taken out; batches that are through are let go."""
-        sent, pairs, ended = [], [], []
+        sent, pairs, ended = [], [], self._ended
         for key, (events, outgoing) in list(self._outgoing.items()):
             if outgoing.confirmed.any():
                 sent.append(events[outgoing.confirmed])

@@ -22,7 +22,13 @@ class Figures:
     def __call__(self, **figures: object) -> None:
         """Show these; underscores in names are shown as spaces."""
         for name, value in figures.items():
-            text = f"{value:,}" if isinstance(value, int) else f"{value:.2f}" if isinstance(value, float) else value
+            text = (
+                f"{value:,}"
+                if isinstance(value, int)
+                else f"{value:.2f}"
+                if isinstance(value, float)
+                else value
+            )
             self._rows.append((self._test, name.replace("_", " "), str(text)))
 
 

@@ -21,7 +21,12 @@ POISON = "poison-"
 
 
 def write_export(
-    folder: Path, name: str, ids: Sequence[str], *, no_customer: Sequence[bool] = (), received: str | None = None
+    folder: Path,
+    name: str,
+    ids: Sequence[str],
+    *,
+    no_customer: Sequence[bool] = (),
+    received: str | None = None,
 ) -> None:
     """Track events of two hours ago, one for each id; those with ``no_customer`` cannot be mapped."""
     size = len(ids)

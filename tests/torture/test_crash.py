@@ -43,11 +43,17 @@ class Moment:
     watch: Watch
     before: Seen
     size: int
+    answered_before: int
 
     @property
     def taken(self) -> bool:
         """Whether the stand-in's record has grown: it took events of this run."""
         return self.life.record.stat().st_size > self.size
+
+    @property
+    def answered(self) -> int:
+        """How many requests of this run the stand-in has answered."""
+        return answered(self.life) - self.answered_before
 
     @property
     def seen(self) -> Seen:
@@ -56,12 +62,17 @@ class Moment:
         return seen if seen.epoch > self.before.epoch else Seen()
 
 
+def answered(life: Life) -> int:
+    """How many requests the stand-in has answered with 200."""
+    return life.standin.stats()["statuses"].get("200", 0)
+
+
 #: For each step: whether the moment has come. "In flight" is helped by answers that come late.
 AIMS: dict[str, Callable[[Moment], bool]] = {
     "before the run's row": lambda _: True,
     "before the first request": lambda m: m.seen.status == "running",
     "in flight": lambda m: m.taken,
-    "confirmed, not recorded": lambda m: m.taken,
+    "confirmed, not recorded": lambda m: m.taken and m.answered > 0,
     "during a commit": lambda m: m.taken and m.watch.committing(),
     "between commits": lambda m: m.seen.sent > 0,
     "before complete": lambda m: m.seen.sent == _GOOD,
@@ -72,7 +83,7 @@ SLACK = {
     "before the run's row": 0.3,
     "before the first request": 0.05,
     "in flight": 0.02,
-    "confirmed, not recorded": 0.3,
+    "confirmed, not recorded": 0.05,
     "during a commit": 0.004,
     "between commits": 0.3,
     "before complete": 0.001,
@@ -95,15 +106,20 @@ class Reaper:
         """One export arrives; its run is killed, then repeated. Whether it was killed before its end."""
         life = self.life
         life.arrive(_GOOD, _BAD, _POISONED)
-        life.standin.set_faults([{"kind": "delay", "when": "after_taking", "seconds": 0.05, "rate": self._late(aim)}])
-        before, size = self._before(), life.record.stat().st_size
+        life.standin.set_faults(
+            [{"kind": "delay", "when": "after_taking", "seconds": 0.05, "rate": self._late(aim)}]
+        )
+        before, size, replies = self._before(), life.record.stat().st_size, answered(life)
         with life.watch() as watch:
             run = life.start()
-            committing = self._wait(Moment(life, run, watch, before, size), aim)
+            moment = Moment(life, run, watch, before, size, replies)
+            self._wait(moment, aim)
+            committing = watch.committing()
+            confirmed = committing or moment.answered > 0
             run.kill()
         killed = run.wait().killed
         if killed:
-            self._tell(before, committing)
+            self._tell(before, confirmed, committing)
         self._repeat(before)
         return killed
 
@@ -114,8 +130,8 @@ class Reaper:
         with self.life.watch() as watch:
             return watch.look()
 
-    def _wait(self, moment: Moment, aim: str) -> bool:
-        """Until the moment, and then a little; whether the run was seen committing at last."""
+    def _wait(self, moment: Moment, aim: str) -> None:
+        """Until the moment, and then a little."""
         end = time.monotonic() + _SECONDS
         come = AIMS[aim]
         while not come(moment) and time.monotonic() < end:
@@ -123,15 +139,14 @@ class Reaper:
             if not self.chance.randrange(64) and not moment.run.running:
                 break
         time.sleep(self.chance.uniform(0, SLACK[aim]))
-        return moment.watch.committing()
 
-    def _tell(self, before: Seen, committing: bool) -> None:
-        """Which step was hit, by what the record and the state hold now."""
+    def _tell(self, before: Seen, confirmed: bool, committing: bool) -> None:
+        """Which step was hit, by what the record and the state hold now, and what was seen just before the kill."""
         life = self.life
         accepted = len(life.newly_accepted())
         after = self._before()
         mine = after if after.epoch > before.epoch else Seen()
-        self.hits[_step(mine, accepted, committing)] += 1
+        self.hits[_step(mine, accepted, confirmed, committing)] += 1
         self.after_accepted += accepted > 0
         self.unrecorded.append(max(accepted - mine.sent, 0))
 
@@ -149,7 +164,7 @@ class Reaper:
         life.check()
 
 
-def _step(run: Seen, accepted: int, committing: bool) -> str:
+def _step(run: Seen, accepted: int, confirmed: bool, committing: bool) -> str:
     if not run.epoch:
         return "before the run's row"
     if run.status == "complete":
@@ -162,7 +177,7 @@ def _step(run: Seen, accepted: int, committing: bool) -> str:
         return "before complete"
     if run.sent:
         return "between commits"
-    return "in flight" if accepted < _GOOD else "confirmed, not recorded"
+    return "confirmed, not recorded" if confirmed else "in flight"
 
 
 def kill(reaper: Reaper, kills: int, aims: list[str]) -> None:
@@ -199,7 +214,11 @@ def life(request: pytest.FixtureRequest, tmp_path: Path, recording: tuple[Standi
 def test_a_few_killed_runs_lose_and_double_nothing(life: Life, figures: Figures) -> None:
     """The long form below, for `make test`."""
     reaper = Reaper(life, seed=1)
-    kill(reaper, 6, ["in flight", "during a commit", "between commits", "before complete", "after complete", STEPS[0]])
+    kill(
+        reaper,
+        6,
+        ["in flight", "during a commit", "between commits", "before complete", "after complete", STEPS[0]],
+    )
     show(figures, reaper)
 
 

@@ -65,7 +65,10 @@ def test_disjoint_windows_run_together(life: Life) -> None:
     life.run("--since", ago(days=3), "--until", ago(days=2))
     life.standin.set_faults(BUSY)
     middle = ago(minutes=90)
-    runs = [life.start("--since", ago(days=1), "--until", middle), life.start("--since", middle, "--until", ago(minutes=1))]
+    runs = [
+        life.start("--since", ago(days=1), "--until", middle),
+        life.start("--since", middle, "--until", ago(minutes=1)),
+    ]
     with life.watch() as seen:
         wait(lambda: seen.value("SELECT count(*) FROM runs WHERE status = 'running'") == 2)
     life.standin.set_faults()
