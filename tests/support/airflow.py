@@ -1,0 +1,121 @@
+"""A real Airflow in an environment of its own, made once per checkout, and one process in it that tests DAGs."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+VERSION = "3.3.2"
+DAGS = ROOT / "configs" / "airflow" / "etl_dags.py"
+_PLACE = ROOT / ".venv-airflow"
+_SECONDS = 300.0
+
+
+def python() -> Path:
+    """Its interpreter; Airflow and, without its dependencies, this package are installed when it is first asked for."""
+    with _locked(ROOT / ".venv-airflow.lock"):
+        stamp = _PLACE / f"airflow-{VERSION}"
+        if not stamp.exists():
+            shutil.rmtree(_PLACE, ignore_errors=True)
+            _uv("venv", "--python", sys.executable, str(_PLACE))
+            of = ("--python", str(_PLACE / "bin" / "python"))
+            _uv("pip", "install", *of, f"apache-airflow=={VERSION}")
+            _uv("pip", "install", *of, "--no-deps", "--editable", str(ROOT))
+            stamp.touch()
+    return _PLACE / "bin" / "python"
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _uv(*arguments: str) -> None:
+    beside = Path(sys.executable).parent / "uv"
+    uv = str(beside) if beside.exists() else shutil.which("uv")
+    assert uv, "uv is needed to install Airflow (make installs it)"
+    subprocess.run([uv, *arguments, "--quiet"], check=True, timeout=_SECONDS)
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """An Airflow that lives in ``home``: its database, its settings, its DAGs in ``home/dags``."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "METRONOME"))}
+    return inherited | {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        **more,
+    }
+
+
+def edited(config: Path, **constants: str) -> str:
+    """The DAG file with the block at its top edited, as its users do."""
+    lines = DAGS.read_text().splitlines()
+    values = {"CONFIG": repr(str(config)), "PYTHON": repr(sys.executable), **constants}
+    for name, value in values.items():
+        (at,) = (n for n, line in enumerate(lines) if line.startswith(f"{name} = "))
+        lines[at] = f"{name} = {value}"
+    return "\n".join(lines) + "\n"
+
+
+class Airflow:
+    """``dag.test()`` on request, in one process, since importing Airflow takes seconds."""
+
+    def __init__(self, home: Path, **more: str) -> None:
+        self.home = home
+        (home / "dags").mkdir(parents=True)
+        self._environment = environment(home, **more)
+
+    def __enter__(self) -> Self:
+        at = python()
+        migrate = [at, "-m", "airflow", "db", "migrate"]
+        subprocess.run(
+            migrate, env=self._environment, check=True, timeout=_SECONDS, capture_output=True, cwd=self.home
+        )
+        self._log = (self.home / "log").open("w")
+        self._process = subprocess.Popen(
+            [at, "-P", Path(__file__).with_name("airflow_driver.py")],
+            env=self._environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            cwd=self.home,
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.kill()
+        self._process.wait(30)
+        self._log.close()
+
+    def test(self, dag: str, file: str, **conf: Any) -> dict[str, Any]:
+        """Trigger ``dag`` of the file by hand (no logical date); its ``state``, and ``tasks``: name → try, state, result."""
+        (self.home / "dags" / "etl_dags.py").write_text(file)
+        self._process.stdin.write(json.dumps({"dag": dag, "conf": conf}) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        assert answer, self.log()[-5000:]
+        return json.loads(answer)
+
+    def log(self) -> str:
+        """What the process and its tasks have logged so far."""
+        self._log.flush()
+        return (self.home / "log").read_text()
