@@ -87,7 +87,7 @@ def _array_as_text(array: pa.Array) -> pa.Array:
     """A typed array with its numbers as text: structs field by field, lists and JSON value by value."""
     array = typed.plain(array)
     if pa.types.is_struct(array.type):
-        fields = [_array_as_text(pc.struct_field(array, [i])) for i in range(len(array.type))]
+        fields = [_array_as_text(column) for _, column in typed.children(array)]
         names = [field.name for field in array.type]
         return pa.StructArray.from_arrays(fields, names=names, mask=array.is_null()) if names else array
     if columns.is_numeric(array):

@@ -17,10 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.transform import typed
+from etl.transform.javascript import has_surrogate
 from etl.transform.values import UNDEFINED, Undefined, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 _EXACT: dict[type, pa.DataType] = {str: pa.string(), bool: pa.bool_(), int: pa.int64(), float: pa.float64()}
 
@@ -69,6 +70,13 @@ def arrow(column: pd.Series) -> pa.Array:
     """The Arrow array of a typed or JSON text column."""
     array = pa.array(column.array)
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+
+
+def struct(members: Mapping[str, pa.Array]) -> pd.Series | None:
+    """A struct column; None where Arrow cannot have it: no members, or a name with a lone surrogate."""
+    if not members or any(map(has_surrogate, members)):
+        return None
+    return series(pa.StructArray.from_arrays(list(members.values()), names=list(members)))
 
 
 def objects(cells: Sequence[Value] | np.ndarray) -> pd.Series:
@@ -187,5 +195,5 @@ def any_failure(column: pd.Series) -> np.ndarray | None:
 Number = int | float | Decimal
 __all__ = [
     "Any", "Failure", "any_failure", "apply", "arrow", "cells", "choose", "exists", "is_json", "is_numeric",
-    "is_objects", "is_scalar", "missing", "numpy", "objects", "repeated", "series", "take", "tightened",
+    "is_objects", "is_scalar", "missing", "numpy", "objects", "repeated", "series", "struct", "take", "tightened",
 ]  # fmt: skip

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _TEXT = pd.ArrowDtype(pa.string())
 _INT = pd.ArrowDtype(pa.int64())
+TOO_DEEP = "the event is nested too deeply"
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,21 @@ class Compiled:
         return mask, self._rejected(rows, "subscription", [errors[row] for row in rows])
 
     def map(self, events: Roots) -> Mapped:
-        """Map, check and write every one of ``events``: they are taken to match."""
+        """Map, check and write every one of ``events``: they are taken to match.
+
+        An event nested too deeply for Python's stack is rejected alone, at stage ``mapping``.
+        """
+        try:
+            return self._map(events)
+        except RecursionError:
+            if len(events) < 2:
+                return Mapped(self._nothing(), self._rejected(range(len(events)), "mapping", [TOO_DEEP]))
+        half = len(events) // 2
+        return _together(
+            self.map(events.take(np.arange(half))), self.map(events.take(np.arange(half, len(events)))), half
+        )
+
+    def _map(self, events: Roots) -> Mapped:
         if self.mapping.problems:
             reason = " | ".join(self.mapping.problems)
             return Mapped(
@@ -145,6 +160,15 @@ def compile_subscription(subscription: Subscription) -> Compiled:
         return Compiled(subscription, compile_trigger(subscription.trigger), None, mapping)
     except FqlError as error:
         return Compiled(subscription, None, f"Invalid subscription : {error}", mapping)
+
+
+def _together(first: Mapped, second: Mapped, offset: int) -> Mapped:
+    """The two halves of a batch; the second begins at ``offset``."""
+    pairs = ((first.accepted, second.accepted), (first.rejected, second.rejected))
+    accepted, rejected = (
+        pd.concat([one, two.assign(row=two["row"] + offset)], ignore_index=True) for one, two in pairs
+    )
+    return Mapped(accepted, rejected)
 
 
 def _outcomes(found: Fields, checked: Checked, executed: pa.Array | None) -> tuple[pa.Array, pa.Array]:

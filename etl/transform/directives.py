@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from etl.transform import columns
 from etl.transform.columns import Failure
 from etl.transform.expression import Expression, constant, derived, failing, union
-from etl.transform.javascript import units
+from etl.transform.javascript import has_surrogate, units
 from etl.transform.jsontext import parse, stringify
 from etl.transform.texts import cased, replaced, replaced_column, scalar_text
 from etl.transform.validation import MAX_REPLACE
@@ -172,7 +172,7 @@ def _is_text(cell: Value) -> bool:
 
 
 def _replaced(column: pd.Series, steps: list[tuple[str, str]], how: dict[str, bool]) -> pd.Series:
-    if not columns.is_objects(column):
+    if not columns.is_objects(column) and not any(has_surrogate(part) for step in steps for part in step):
         array = columns.arrow(column)
         if columns.is_scalar(array):
             found = scalar_text(array)

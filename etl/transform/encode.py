@@ -7,6 +7,7 @@ struct or map it leaves its key out.
 from __future__ import annotations
 
 from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,8 +52,9 @@ def join(parts: Pieces, *, nulls: bool = False) -> pa.Array:
 
 def struct_pieces(array: pa.StructArray) -> Pieces:
     """``{"a":…,"b":…}`` in pieces, keys sorted; a null struct is written like one without members."""
-    fields = sorted((field.name, i) for i, field in enumerate(array.type))
-    members = [(quote(name) + ":", typed.plain(pc.struct_field(array, [i]))) for name, i in fields]
+    members = [
+        (quote(name) + ":", column) for name, column in sorted(typed.children(array), key=itemgetter(0))
+    ]
     if members and members[0][1].null_count:
         inner = join(list(chain.from_iterable(_member("," + key, column) for key, column in members)))
         return ["{", pc.utf8_ltrim(inner, ","), "}"]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-import pyarrow as pa
-
 from etl.transform import columns
 from etl.transform.columns import Failure
 from etl.transform.values import UNDEFINED, Value
@@ -89,7 +87,9 @@ def object_of(members: dict[str, Expression], *, exact: bool) -> Expression:
     def column(roots: Roots) -> pd.Series:
         found = [member.column(roots) for member in members.values()]
         if not exact and not any(map(columns.is_objects, found)):
-            return columns.series(pa.StructArray.from_arrays(list(map(columns.arrow, found)), names=keys))
+            typed = columns.struct(dict(zip(keys, map(columns.arrow, found), strict=True)))
+            if typed is not None:
+                return typed
         return columns.objects(zipped(lambda *row: _object(keys, row, exact=exact), found, len(roots)))
 
     return Expression(column, union(members.values()))

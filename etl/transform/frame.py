@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from etl.subscription import Subscription
 from etl.transform.compiled import Compiled, compile_subscription
 from etl.transform.jsontext import canonical_column
 from etl.transform.tracks import Events, Roots
+from etl.transform.values import UNDEFINED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,22 +64,20 @@ def event_json(events: Roots, rows: Sequence[int]) -> list[str]:
 
 
 def _table(frame: pd.DataFrame) -> pa.Table:
-    """A pandas frame as a table, column by column: what Arrow cannot type becomes JSON text."""
+    """A pandas frame as a table; columns of objects that are not all of one simple type become JSON text."""
     arrays = [_array(frame[name]) for name in frame.columns]
     return pa.Table.from_arrays(arrays, names=[str(name) for name in frame.columns])
 
 
 def _array(column: pd.Series) -> pa.Array:
     if column.dtype != object:
-        return pa.Array.from_pandas(column)
-    return _json_text(column)
-
-
-def _json_text(column: pd.Series) -> pa.Array:
-    cells = [None if _is_missing(cell) else cell for cell in column]
-    if all(cell is None or isinstance(cell, str) for cell in cells):
-        return pa.array(cells, pa.string())
-    return pa.array(cells)
+        array = pa.Array.from_pandas(column)
+        return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+    cells = [UNDEFINED if _is_missing(cell) else cell for cell in column]
+    if {dict, list}.isdisjoint(map(type, cells)):
+        with suppress(pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
+            return pa.array([None if cell is UNDEFINED else cell for cell in cells])
+    return pa.ExtensionArray.from_storage(pa.json_(), canonical_column(cells))
 
 
 def _is_missing(cell: Any) -> bool:

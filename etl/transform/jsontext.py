@@ -215,8 +215,10 @@ def javascript_order(keys: Iterable[str]) -> list[str]:
     """Keys as JavaScript lists them: array indices first, ascending, then the rest as they came."""
     names = list(keys)
     indices = [name for name in names if _ARRAY_INDEX.fullmatch(name) and int(name) <= _LAST_INDEX]
-    rest = [name for name in names if name not in set(indices)] if indices else names
-    return sorted(indices, key=int) + rest
+    if not indices:
+        return names
+    known = set(indices)
+    return sorted(indices, key=int) + [name for name in names if name not in known]
 
 
 def _quoted_part(part: str) -> str:

@@ -13,6 +13,7 @@ from etl.transform.columns import Failure
 from etl.transform.expression import Expression, array_of, constant, failing, object_of, union
 from etl.transform.jsontext import javascript_order
 from etl.transform.liquid import liquid
+from etl.transform.template import template
 from etl.transform.tracks import Values
 from etl.transform.validation import is_directive, problems
 from etl.transform.values import UNDEFINED, entries, kind
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from etl.events import Path
     from etl.transform.tracks import Roots
 
+#: Far deeper than any real mapping; Python's own stack ends soon after.
+MAX_DEPTH = 100
 ROOT_DIRECTIVE = "__segment_internal_directive"
 
 
@@ -68,6 +71,8 @@ class Mapping:
 
 def compile_mapping(mapping: Any) -> Mapping:
     """Any JSON: null is ``{}``; what is wrong is reported in ``problems``, never raised."""
+    if _is_deeper(mapping, MAX_DEPTH):
+        return Mapping((f"the mapping is nested more than {MAX_DEPTH} levels deep",))
     try:
         prepared = prepare({} if mapping is None else mapping)
         if found := problems(prepared):
@@ -75,10 +80,20 @@ def compile_mapping(mapping: Any) -> Mapping:
         if is_directive(prepared) or isinstance(prepared, list):
             return Mapping((), whole=build(prepared))
         return Mapping((), fields={key: build(value) for key, value in prepared.items()})
-    except RecursionError:
-        return Mapping(("the mapping is nested too deeply",))
     except ValueError as error:
         return Mapping((str(error),))
+
+
+def _is_deeper(mapping: Any, limit: int) -> bool:
+    """Whether objects and arrays nest deeper than ``limit``; found level by level, however deep they are."""
+    level = [mapping]
+    for _ in range(limit + 1):
+        level = [member for part in level for _, member in _members(part)]
+    return bool(level)
+
+
+def _members(part: Any) -> list[tuple[str, Any]]:
+    return entries(part) if isinstance(part, (dict, list)) else []
 
 
 def prepare(mapping: Any) -> Any:
@@ -120,7 +135,7 @@ def build(mapping: Any, *, exact: bool = False) -> Expression:
 
 _DIRECTIVES: dict[str, Callable[[Any, bool], Expression]] = {
     "@path": lambda argument, _: lookup.path(argument, build),
-    "@template": lambda argument, _: lookup.template(argument, build),
+    "@template": lambda argument, _: template(argument, build),
     "@literal": lambda argument, exact: directives.literal(argument, build, exact=exact),
     "@if": lambda argument, exact: directives.if_(argument, build, exact=exact),
     "@case": lambda argument, _: directives.case(argument, build),

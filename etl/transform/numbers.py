@@ -43,9 +43,14 @@ def decimal_json(array: pa.Array) -> pa.Array:
 
 
 def _integer_text(array: pa.Array) -> pa.Array:
-    unsafe = pc.or_(pc.greater(array, _SAFE), pc.less(array, -_SAFE)) if array.type.bit_width == 64 else None
     text = array.cast(pa.string())
-    return text if unsafe is None else _rewritten(text, unsafe, array, number_text)
+    return text if array.type.bit_width < 64 else _rewritten(text, _unsafe(array), array, number_text)
+
+
+def _unsafe(array: pa.Array) -> pa.Array:
+    """Integers that a double may not keep."""
+    large = pc.greater(array, pa.scalar(_SAFE, array.type))
+    return large if pa.types.is_unsigned_integer(array.type) else pc.or_(large, pc.less(array, -_SAFE))
 
 
 def _rewritten(text: pa.Array, mask: pa.Array, array: pa.Array, write: Callable[[Any], str]) -> pa.Array:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from etl.transform import columns, typed
 from etl.transform.columns import Failure
@@ -58,7 +57,7 @@ def flatten(argument: Any, build: Build, *, exact: bool) -> Expression:
         if fixed is not None and not columns.is_objects(found):
             flat = _flattened_struct(columns.arrow(found), fixed, keep_arrays=keep_arrays)
             if flat is not None:
-                return columns.series(flat)
+                return flat
         return columns.objects(zipped(cell, [separator.column(roots), found], len(roots)))
 
     return Expression(column, union([separator, source]))
@@ -81,23 +80,22 @@ def _only_strings(separators: pd.Series) -> pd.Series:
     return columns.apply(separators, lambda cell: cell if isinstance(cell, str) else wrong)
 
 
-def _flattened_struct(array: pa.Array, separator: str, *, keep_arrays: bool) -> pa.StructArray | None:
+def _flattened_struct(array: pa.Array, separator: str, *, keep_arrays: bool) -> pd.Series | None:
     """A struct array flat and still typed; None where its cells must be looked at one by one."""
     if not pa.types.is_struct(array.type):
         return None
     fields = _leaves(array, "", separator, keep_arrays=keep_arrays)
     if not fields or len({name for name, _ in fields}) < len(fields):
         return None
-    return pa.StructArray.from_arrays([leaf for _, leaf in fields], names=[name for name, _ in fields])
+    return columns.struct(dict(fields))
 
 
 def _leaves(
     array: pa.StructArray, prefix: str, separator: str, *, keep_arrays: bool
 ) -> list[tuple[str, pa.Array]]:
     found: list[tuple[str, pa.Array]] = []
-    for i, field in enumerate(array.type):
-        name = f"{prefix}{separator}{field.name}" if prefix else field.name
-        leaf = typed.plain(pc.struct_field(array, [i]))
+    for key, leaf in typed.children(array):
+        name = f"{prefix}{separator}{key}" if prefix else key
         if pa.types.is_struct(leaf.type):
             inner = _leaves(leaf, name, separator, keep_arrays=keep_arrays)
             if not inner and len(leaf.type):
@@ -178,19 +176,15 @@ def _merged_structs(sources: Sequence[Expression | dict[str, Expression]], roots
         merged |= _laid_over(merged, columns.arrow(found))
     if not merged or any(map(columns.is_objects, merged.values())):
         return None
-    return columns.series(
-        pa.StructArray.from_arrays(list(map(columns.arrow, merged.values())), names=list(merged))
-    )
+    return columns.struct({name: columns.arrow(column) for name, column in merged.items()})
 
 
 def _laid_over(merged: dict[str, pd.Series], array: pa.StructArray) -> dict[str, pd.Series]:
     laid = {}
-    for i, field in enumerate(array.type):
-        member = columns.series(typed.plain(pc.struct_field(array, [i])))
+    for name, column in typed.children(array):
+        member = columns.series(column)
         there = member.notna().to_numpy(bool)
-        laid[field.name] = (
-            columns.choose(there, member, merged[field.name]) if field.name in merged else member
-        )
+        laid[name] = columns.choose(there, member, merged[name]) if name in merged else member
     return laid
 
 

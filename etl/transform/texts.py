@@ -101,7 +101,7 @@ def _folded_unit(unit: str) -> str:
 def replaced_column(
     array: pa.Array, pattern: str, replacement: str, *, everywhere: bool, ignore_case: bool
 ) -> pa.Array:
-    """``replaced`` of an Arrow string array: whole, unless case or ``$`` matter, then one by one."""
+    """``replaced`` of an Arrow string array, for texts without lone surrogates: whole, unless case or ``$`` matter, then one by one."""
     if not ignore_case and "$" not in replacement:
         limit = -1 if everywhere else 1
         return pc.replace_substring(array, pattern, replacement, max_replacements=limit)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from etl.transform.javascript import has_surrogate
 from etl.transform.jsontext import parse_column
 from etl.transform.values import UNDEFINED, Value
 
@@ -57,12 +58,20 @@ def iso_text(array: pa.Array) -> pa.Array:
 def member(array: pa.Array, key: str) -> pa.Array | None:
     """The column of ``key`` in a struct or map array (null where the parent is); None if neither holds it so."""
     held = array.type
+    if has_surrogate(key):
+        return None
     if pa.types.is_struct(held):
         index = held.get_field_index(key)
-        return None if index < 0 else plain(pc.struct_field(array, [index]))
+        return None if index < 0 else plain(_child(array, index))
     if pa.types.is_map(held) and pa.types.is_string(held.key_type):
         return plain(pc.map_lookup(array, key, "last"))
     return None
+
+
+def children(array: pa.StructArray) -> list[tuple[str, pa.Array]]:
+    """Every field of a struct array and its column, null where the struct is."""
+    columns = array.flatten() if len(array.type) else []
+    return [(field.name, plain(column)) for field, column in zip(array.type, columns, strict=True)]
 
 
 def is_keyed(array: pa.Array) -> bool:
@@ -76,6 +85,10 @@ def list_parts(array: pa.ListArray) -> tuple[pa.Array, pa.Array]:
     lengths = pc.fill_null(_lengths(array), 0)
     offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths).cast(pa.int32())])
     return offsets, array.flatten() if not pa.types.is_map(array.type) else _entries(array)
+
+
+def _child(array: pa.StructArray, index: int) -> pa.Array:
+    return pc.struct_field(array, [index]) if array.null_count else array.field(index)
 
 
 def _lengths(array: pa.Array) -> pa.Array:
@@ -95,7 +108,7 @@ def _struct_values(array: pa.StructArray) -> list[Value]:
     names = [field.name for field in array.type]
     if not names:
         return [{} if ok else UNDEFINED for ok in array.is_valid().to_pylist()]
-    columns = [values(pc.struct_field(array, [i])) for i in range(len(names))]
+    columns = [values(column) for _, column in children(array)]
     rows = [
         {name: cell for name, cell in zip(names, cells, strict=True) if cell is not UNDEFINED}
         for cells in zip(*columns, strict=True)
