@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         StoppedError,
         WindowBusyError,
     )
+    from etl.notebook import dead_letters, fields, parity, runs, sent_log
     from etl.report import Report
     from etl.subscription import Subscription
     from etl.transform import map_events
@@ -38,6 +39,11 @@ _HOMES = {
     "run": "etl.api",
     "backfill": "etl.api",
     "map_events": "etl.transform",
+    "fields": "etl.notebook",
+    "sent_log": "etl.notebook",
+    "runs": "etl.notebook",
+    "parity": "etl.notebook",
+    "dead_letters": "etl.notebook",
     "Config": "etl.config",
     "Report": "etl.report",
     "Subscription": "etl.subscription",
@@ -66,9 +72,14 @@ __all__ = [
     "Subscription",
     "WindowBusyError",
     "backfill",
+    "dead_letters",
+    "fields",
     "load_config",
     "map_events",
+    "parity",
     "run",
+    "runs",
+    "sent_log",
 ]
 
 

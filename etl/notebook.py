@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
 
 from etl import wiring
 from etl.api import moment
+from etl.comparing import Comparison, compare
 from etl.errors import ConfigError
+from etl.inputs import tables
+from etl.optout import opted_out
+from etl.recorded import read_recorded
 from etl.report import Counts
 from etl.subscription import Subscription
 from etl.survey import Survey
-from etl.transform import Compiled, Events, compile_subscription
+from etl.transform import Compiled, Events, compile_subscription, map_events
+from etl.transform.frame import as_events
+from etl.transform.jsontext import parse as parse_json
 from etl.windows import ALL_TIME
 
 #: What a run counts, as the report names it.
@@ -181,3 +187,52 @@ def dead_letters(
     letters = wiring.state_of(config).dead_letters(config.pipeline, status=status, limit=limit, **where)
     found: pd.DataFrame = letters if content else letters.drop(columns=["event", "body"])
     return found
+
+
+def parity(
+    config: Config,
+    events: str | Sequence[Any] | pd.DataFrame | pa.Table,
+    expected: str | Sequence[Any],
+    *,
+    by_value: bool = False,
+) -> Comparison:
+    """Our usage events for a sample of events, compared with recorded ones of the same transaction_id.
+
+    Ours are what ``map_events`` makes with the config's subscriptions, without events that opted out; of several with
+    one id the first. Numbers are compared digit for digit, all else as it stands. No token is needed.
+
+    Args:
+        config: its subscriptions.
+        events: the sample: a file (JSON lines or Parquet), or what ``map_events`` takes.
+        expected: the recorded usage events: a file, or JSON values (``etl.recorded.read_recorded`` has the shapes).
+        by_value: take numbers that agree as doubles, and timestamps that are the same instant, for equal.
+
+    Returns:
+        How many agree, and ``differences``, a DataFrame with a row for every value that differs.
+
+    Raises:
+        ConfigError: a file cannot be read, or holds something else.
+    """
+    ours: dict[str, Any] = {}
+    unmade: dict[str, str] = {}
+    for batch in tables(events) if isinstance(events, str) else [events]:
+        _add_ours(ours, unmade, batch, config)
+    recorded = {key: one.body for key, one in read_recorded(expected).items()}
+    return compare(ours, recorded, unmade, by_value=by_value)
+
+
+def _add_ours(ours: dict[str, Any], unmade: dict[str, str], events: Any, config: Config) -> None:
+    """Bodies by transaction_id, and by messageId what became of events that have none."""
+    columns = as_events(events)
+    out = opted_out(columns)
+    ids = [str(value) for value in columns.column(("messageId",))]
+    for outcome in map_events(events, list(config.subscriptions)).itertuples(index=False):
+        if out[outcome.row]:
+            unmade[ids[outcome.row]] = "its event opted out"
+        elif outcome.outcome == "mapped":
+            body = parse_json(outcome.body)
+            ours.setdefault(body["transaction_id"], body)
+        elif outcome.outcome == "rejected":
+            unmade[ids[outcome.row]] = f"its event was rejected ({outcome.stage}: {outcome.reason})"
+        else:
+            unmade.setdefault(ids[outcome.row], "no trigger matches its event")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from etl.events import Path
-    from etl.transform import Events
+    from etl.transform.tracks import Roots
 
 #: The destination's exact, case-sensitive name in Segment.
 DESTINATION = "Metronome (Actions)"
@@ -20,7 +20,7 @@ DESTINATION = "Metronome (Actions)"
 PATHS: frozenset[Path] = frozenset({("integrations", "All"), ("integrations", DESTINATION)})
 
 
-def opted_out(events: Events) -> np.ndarray:
+def opted_out(events: Roots) -> np.ndarray:
     """Bool per event: ``{"All": false}`` or ``{"Metronome (Actions)": false}``.
 
     An explicit key beats ``All``; anything but ``false`` there (an object, null) counts as true.
