@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 #: Command → the module under ``etl.cli`` that holds it, as ``command``.
 COMMANDS = {
     "demo": "demo",
+    "init": "init",
+    "import-segment": "import_segment",
+    "fields": "fields",
+    "parity": "parity",
     "check": "check",
     "run": "run",
     "backfill": "backfill",
@@ -56,6 +60,10 @@ class _Lazy(click.Group):
 #: What ``etl --help`` says of each command, without importing it; a test holds them against the commands.
 SUMMARIES = {
     "demo": "Sample data, a local Metronome stand-in, two runs, a report.",
+    "init": "A commented config to start from.",
+    "import-segment": "A Segment destination's subscriptions as a config.",
+    "fields": "Every path in the source, with types, fill rate and samples.",
+    "parity": "Our usage events compared with recorded ones.",
     "check": "Problems and surprises in a config.",
     "run": "The scheduled job: from the watermark less the overlap, to now.",
     "backfill": "The past, in windows of a day, each resumable.",

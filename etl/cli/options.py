@@ -33,9 +33,9 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def quiet_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--quiet``."""
-    return click.option("-q", "--quiet", is_flag=True, help="No progress and no summary; errors only.")(
-        command
-    )
+    return click.option(
+        "-q", "--quiet", is_flag=True, help="No progress, and on success (exit 0) no word: for cron."
+    )(command)
 
 
 def load(config_path: str) -> Config:
@@ -55,3 +55,8 @@ def load_for_run(config_path: str) -> Config:
     if found.config is None or found.problems:
         raise ConfigError(found.problems)
     return found.config
+
+
+def force_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--force``."""
+    return click.option("--force", is_flag=True, help="Overwrite what is there.")(command)
