@@ -52,7 +52,10 @@ def show_unexpected(error: Exception) -> None:
 
 
 def report_of(run: Callable[[], Report], *, as_json: bool, quiet: bool = False) -> int:
-    """Call ``run``, print its report, give its exit code; with ``as_json`` an object whatever happens."""
+    """Call ``run``, print its report, give its exit code; with ``as_json`` an object whatever happens.
+
+    With ``quiet`` a run that leaves nothing to look at prints nothing: cron mails whatever is printed.
+    """
     try:
         report = run()
     except EtlError as error:
@@ -63,7 +66,7 @@ def report_of(run: Callable[[], Report], *, as_json: bool, quiet: bool = False) 
         raise
     if as_json:
         print_json(report.as_dict())
-    elif not quiet:
+    elif report.exit_code or not quiet:
         show_report(report)
     return report.exit_code
 
