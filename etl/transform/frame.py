@@ -12,7 +12,7 @@ import pyarrow as pa
 from etl.events import detect_layout
 from etl.subscription import Subscription
 from etl.transform.compiled import Compiled, compile_subscription
-from etl.transform.jsontext import canonical_column
+from etl.transform.jsontext import canonical_column, in_order
 from etl.transform.tracks import Events, Roots
 from etl.transform.values import UNDEFINED
 
@@ -77,7 +77,7 @@ def _array(column: pd.Series) -> pa.Array:
     if {dict, list}.isdisjoint(map(type, cells)):
         with suppress(pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
             return pa.array([None if cell is UNDEFINED else cell for cell in cells])
-    return pa.ExtensionArray.from_storage(pa.json_(), canonical_column(cells))
+    return pa.array([None if cell is UNDEFINED else in_order(cell) for cell in cells], pa.json_())
 
 
 def _is_missing(cell: Any) -> bool:

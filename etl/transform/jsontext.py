@@ -12,7 +12,7 @@ import json
 import math
 import re
 from contextlib import contextmanager
-from decimal import Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Integers too long for Python's own guard against quadratic parsing; as doubles they are infinite anyway.
 _MAX_DIGITS = 4000
+#: Python's own context rounds to 28 digits whatever it is asked to do.
+_EVERY_DIGIT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 _NESTING = "JSON text nested too deeply"
 
 # Text that orjson would not parse exactly: a number of 16 digits or more (at least 17 characters with its point).
@@ -128,6 +130,11 @@ def stringify(value: Value) -> str | None:
     return _write(value, javascript_order, _double_text)
 
 
+def in_order(value: Value) -> str:
+    """As ``canonical``, but keys stay in the order they have."""
+    return _write(value, list, exact_number)
+
+
 def canonical_column(values: Sequence[Value]) -> pa.Array:
     """Each value in canonical form as a string array; UNDEFINED → null."""
     blocks = (values[start : start + _BLOCK] for start in range(0, len(values), _BLOCK))
@@ -179,11 +186,12 @@ def exact_number(number: float | Decimal) -> str:
 
 
 def _decimal_text(number: Decimal, value: float) -> str:
-    if number == number.to_integral_value():
-        return str(int(number))
-    if Decimal(repr(value)) == number:
+    whole = number == number.to_integral_value()
+    if Decimal(repr(value)) == number and (not whole or int(number.as_tuple().exponent) > 0):
         return number_text(value)
-    digits = number.normalize()
+    if whole:
+        return str(int(number))
+    digits = number.normalize(_EVERY_DIGIT)
     return format(digits, "f") if digits.adjusted() >= -7 else _scientific(digits)
 
 
