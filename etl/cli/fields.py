@@ -65,8 +65,7 @@ def command(
 def _as_json(frame: pd.DataFrame) -> dict[str, Any]:
     """``rows``, ``more_paths`` and ``fields``: the columns of ``etl.fields`` as keys; samples are JSON text."""
     found = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    told = [field | {"types": list(field["types"]), "samples": list(field["samples"])} for field in found]
-    return {**frame.attrs, "fields": told}
+    return {**frame.attrs, "fields": found}
 
 
 def _print(frame: pd.DataFrame, *, samples: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 MOST_PATHS = 2_000
 
 _Key = tuple["Path", "str | None"]
-_TYPES = {
+#: The columns and their types; None: Python lists.
+_LINE: dict[str, pa.DataType | None] = {
     "path": pa.string(),
     "reachable": pa.bool_(),
-    "types": pa.list_(pa.string()),
+    "types": None,
     "filled": pa.int64(),
     "fill": pa.float64(),
     "distinct": pa.int64(),
     "exact": pa.bool_(),
-    "samples": pa.list_(pa.string()),
+    "samples": None,
 }
 
 
@@ -57,13 +58,12 @@ class Survey:
     def frame(self) -> pd.DataFrame:
         """A row per path, the event's own fields first; the columns are told by ``etl.fields``."""
         lines = [_line(key, self._tallies[key], self.rows) for key in sorted(self._tallies, key=_order)]
-        table = pa.Table.from_pylist(lines, schema=pa.schema(_TYPES.items()))
-        frame: pd.DataFrame = table.to_pandas(types_mapper=_dtype)
-        return frame
+        return pd.DataFrame({name: _column(name, [line[name] for line in lines]) for name in _LINE})
 
 
-def _dtype(held: pa.DataType) -> pd.ArrowDtype | None:
-    return None if pa.types.is_list(held) else pd.ArrowDtype(held)
+def _column(name: str, cells: list[Any]) -> pd.Series:
+    held = _LINE[name]
+    return pd.Series(cells, dtype=object) if held is None else pd.Series(cells, dtype=pd.ArrowDtype(held))
 
 
 def _order(key: _Key) -> tuple[bool, bool, Path]:
@@ -71,7 +71,7 @@ def _order(key: _Key) -> tuple[bool, bool, Path]:
     return column is not None, len(path) > 1, path
 
 
-def _line(key: _Key, tally: Tally, rows: int) -> dict[str, object]:
+def _line(key: _Key, tally: Tally, rows: int) -> dict[str, Any]:
     path, column = key
     text, reachable = written(path) if column is None else (column, False)
     return {
