@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
     from etl.standin import Standin
 
+DOCS = Path(__file__).parents[1] / "docs" / "scheduling.md"
 ONE_RETRY = "{'retries': 1, 'retry_delay': timedelta(0)}"
 
 
@@ -120,3 +124,11 @@ def test_days_are_cut_at_midnight_and_an_empty_stretch_is_refused() -> None:
     ]
     with pytest.raises(ValueError, match="since 2026-02-27 is not before until 2026-02-27"):
         days("2026-02-27", "2026-02-27")
+
+
+def test_the_dag_of_the_docs_bills(airflow: Airflow, workspace: Workspace) -> None:
+    workspace.config()
+    workspace.write([track("m1")])
+    (shown,) = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    file = shown.replace("/etc/etl/", f"{workspace.path}/").replace("/opt/etl/bin/python", sys.executable)
+    assert airflow.test("billing", file)["tasks"]["run"]["result"]["sent"] == 1
