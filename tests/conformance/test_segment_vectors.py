@@ -81,8 +81,8 @@ def test_cases_as_json_text_in_one_parquet_file(encode, tmp_path):
     position, differ = 0, []
     for _, group in groupby(cases, key=lambda case: case.group):
         alike = list(group)
-        start = max(position - 15, 0)
-        frame = map_events(table.slice(start, position + len(alike) + 15 - start), subscription(alike[0]))
+        start = max(position - 4, 0)
+        frame = map_events(table.slice(start, position + len(alike) + 4 - start), subscription(alike[0]))
         for offset, case in enumerate(alike, start=position - start):
             if found := disagreement(case, first(frame, offset)):
                 differ.append((case.id, found))
