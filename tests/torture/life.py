@@ -155,7 +155,8 @@ class Life:
     @staticmethod
     def sum_of_sent(seen: Watch) -> int:
         """Over all runs, from the counts that each committed with what it recorded."""
-        return sum(json.loads(text)["sent"] for text in seen.column("SELECT counts FROM runs") if text)
+        counts = [json.loads(text) for text in seen.column("SELECT counts FROM runs") if text]
+        return sum(one["sent"] + one["released"] for one in counts)
 
 
 def _coprime(a: int, b: int) -> bool:
