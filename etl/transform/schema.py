@@ -191,7 +191,7 @@ def _is_plain_timestamp(column: pd.Series) -> bool:
 
 
 def _coerced_timestamp(name: str, cell: Value) -> Value:  # noqa: PLR0911 - one case a kind
-    if _is_empty(cell) or cell != cell:  # noqa: PLR0124 - NaN
+    if _is_empty(cell):
         return UNDEFINED
     if isinstance(cell, str) or (is_number(cell) and not is_infinite(cell)):
         return cell
@@ -245,7 +245,10 @@ def _not_object(name: str, cell: Value) -> str | None:
 
 
 def _is_empty(cell: Value) -> bool:
-    return cell is None or cell is UNDEFINED or (isinstance(cell, str) and cell == "")
+    """Null, undefined or ''; NaN too, which no JSON holds: in data frames it stands for nothing."""
+    if isinstance(cell, str):
+        return not cell
+    return cell is None or cell is UNDEFINED or (isinstance(cell, float) and cell != cell)  # noqa: PLR0124 - NaN
 
 
 def _messages(cells: list[Value]) -> pa.Array | None:

@@ -168,6 +168,10 @@ def sliced_structs() -> pa.Table:
     return padded.slice(3, len(EVENTS))
 
 
+def chunked_json() -> pa.Table:
+    return pa.concat_tables([json_type().slice(0, 90), json_type().slice(90)])
+
+
 def json_text() -> pa.Table:
     texts = {
         name: pa.array([written(e[name]) for e in EVENTS], pa.string()) for name in ("context", "properties")
@@ -203,7 +207,9 @@ def bodies(events: Any, mapping: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", MAPPINGS)
-@pytest.mark.parametrize("stored", [structs, sliced_structs, json_type, whole, dicts, pandas_objects])
+@pytest.mark.parametrize(
+    "stored", [structs, sliced_structs, json_type, chunked_json, whole, dicts, pandas_objects]
+)
 def test_the_same_events_give_the_same_bodies(stored, name):
     """Struct columns, JSON text columns, one column of whole events, dicts and pandas objects, byte for byte."""
     assert bodies(stored(), MAPPINGS[name]) == bodies(json_text(), MAPPINGS[name])
@@ -345,6 +351,15 @@ def test_timestamps_read_as_segments_iso_text():
     body = json.loads(one(stored))
     assert body["timestamp"] == "2025-11-01T12:26:40.123Z"
     assert body["properties"] == {"at": "2025-11-01T12:26:40.123Z"}
+
+
+@pytest.mark.parametrize("field", ["messageId", "timestamp"])
+def test_nan_is_missing_where_a_field_is_required(field):
+    """Data frames mark what is missing with NaN; no id or time is made of it."""
+    nothing = float("nan")
+    expected = MISSING.format({"messageId": "transaction_id"}.get(field, field))
+    assert one([event(**{field: nothing})]) == expected
+    assert one(columns_of(event(), **{field: pa.array([nothing])})) == expected
 
 
 def test_a_lone_surrogate_is_escaped():
