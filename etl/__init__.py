@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         StoppedError,
         WindowBusyError,
     )
-    from etl.notebook import dead_letters, fields, parity, runs, sent_log
+    from etl.notebook import dead_letters, fields, parity, runs, sample, sent_log
     from etl.report import Report
     from etl.subscription import Subscription
     from etl.transform import map_events
@@ -42,6 +42,7 @@ _HOMES = {
     "fields": "etl.notebook",
     "sent_log": "etl.notebook",
     "runs": "etl.notebook",
+    "sample": "etl.notebook",
     "parity": "etl.notebook",
     "dead_letters": "etl.notebook",
     "Config": "etl.config",
@@ -79,6 +80,7 @@ __all__ = [
     "parity",
     "run",
     "runs",
+    "sample",
     "sent_log",
 ]
 

@@ -87,6 +87,28 @@ def fields(
     return frame
 
 
+def sample(
+    config: Config,
+    *,
+    trigger: str | None = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
+    limit: int = 1000,
+) -> pa.Table:
+    """The first events of the config's source, as they are stored: what ``map_events`` and ``parity`` take.
+
+    At most ``limit`` rows of one file or table (others may have other columns); of those that ``trigger`` matches and
+    whose cursor lies in ``[since, until)``. Raises as ``fields``.
+    """
+    matching = None if trigger is None else _trigger(trigger)
+    found: pa.Table = pa.table({})
+    for batch in _batches(config, since, until):
+        found = _matched(batch, matching)
+        if found.num_rows:
+            break
+    return found.slice(0, limit)
+
+
 def _trigger(text: str) -> Compiled:
     compiled = compile_subscription(Subscription("", text, {}))
     if compiled.invalid is not None:
