@@ -53,10 +53,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 @pytest.fixture(scope="session")
-def mill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mill]:
-    """Starts runs quickly."""
+def running_mill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mill]:
+    """The mill of this session; tests take ``mill``."""
     with Mill(tmp_path_factory.mktemp("runs")) as mill:
         yield mill
+
+
+@pytest.fixture
+def mill(running_mill: Mill) -> Iterator[Mill]:
+    """Starts runs quickly."""
+    yield running_mill
+    running_mill.end_all()
 
 
 @pytest.fixture(scope="session")

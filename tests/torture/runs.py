@@ -40,6 +40,7 @@ class Mill:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._numbers = itertools.count(1)
+        self._runs: list[Run] = []
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
@@ -70,7 +71,17 @@ class Mill:
             "arguments": arguments, "folder": str(folder), "env": env, "output": output, "host": host,
             "file_size": file_size,
         }  # fmt: skip
-        return Run(self, self._ask({"run": order})["pid"], output)
+        run = Run(self, self._ask({"run": order})["pid"], output)
+        self._runs.append(run)
+        return run
+
+    def end_all(self) -> None:
+        """End what a test that failed has left running; it would disturb the next one."""
+        for run in self._runs:
+            if run.running:
+                run.kill()
+                run.wait()
+        self._runs.clear()
 
     def wait(self, pid: int, seconds: float) -> int | None:
         """The exit code, or None."""
