@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 
@@ -214,7 +214,7 @@ class _Line:
             ]
         )
 
-    def _digests(self, drifted: pd.DataFrame) -> list[dict[str, str]]:
+    def _digests(self, drifted: pd.DataFrame) -> list[dict[str, Any]]:
         """Of each pair, and of what was sent under its id; hex."""
         earlier = self.log.sent_digests(list(drifted["transaction_id"])) if len(drifted) else {}
         return [
