@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.transform import columns
-from etl.transform.expression import Expression, at, constant, failing, union
+from etl.transform.expression import Expression, at, constant, derived, failing, union
 from etl.transform.javascript import WHITE_SPACE, has_surrogate
 from etl.transform.lookup import by_row
 from etl.transform.texts import holds, placeholder_column
-from etl.transform.values import Value, get, kind, placeholder_text, split_path
+from etl.transform.values import UNDEFINED, Value, get, kind, placeholder_text, split_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +46,7 @@ def rendered(text: str, root: Value) -> str:
     """The template with its placeholders filled: triple ones first, then double ones, in values too."""
 
     def look(inner: str) -> str:
-        return placeholder_text(get(root, _keys(inner)))
+        return placeholder_text(get(_or_object(root), _keys(inner)))
 
     return _filled(_filled(text, 3, look), 2, look)
 
@@ -72,12 +72,22 @@ def _filled(text: str, braces: int, look: Callable[[str], str]) -> str:
     return "".join([*parts, text[begin:]])
 
 
+def _or_object(root: Value) -> Value:
+    """A template's root is an object by default, which shows in ``{{.}}`` only."""
+    return {} if root is UNDEFINED else root
+
+
+def _place(inner: str) -> Expression:
+    keys = _keys(inner)
+    return at(keys) if keys else derived(lambda roots: columns.apply(roots, _or_object), at(keys))
+
+
 def _keys(inner: str) -> tuple[str, ...]:
     return split_path(inner.strip(WHITE_SPACE))
 
 
 def _fixed(text: str) -> Expression:
-    triples = [at(_keys(text[start + 3 : stop - 3])) for start, stop in placeholders(text, 3)]
+    triples = [_place(text[start + 3 : stop - 3]) for start, stop in placeholders(text, 3)]
     marked = _filled(text, 3, lambda _: _MARK)
     doubles = [marked[start:stop] for start, stop in placeholders(marked, 2)]
     if not triples:
@@ -98,7 +108,7 @@ def _parts(marked: str, triples: list[Expression]) -> list[Expression]:
     rest = iter(triples)
     for start, stop in placeholders(marked, 2):
         parts += _pieces(marked[begin:start], rest)
-        parts.append(at(_keys(marked[start + 2 : stop - 2])))
+        parts.append(_place(marked[start + 2 : stop - 2]))
         begin = stop
     return parts + _pieces(marked[begin:], rest)
 
