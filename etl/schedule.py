@@ -64,8 +64,7 @@ def schedule(
     """
     names = sorted({s.name for s in subscriptions})
     known = {name: histories.get(name, History()) for name in names}
-    marks = [h.watermark for h in known.values() if h.starts is not None]
-    pipeline_mark = min((mark for mark in marks if mark), default=None)
+    pipeline_mark = _pipeline_mark(known, histories)
     starts: dict[str, datetime] = {}
     needs: list[datetime] = []
     for name, history in known.items():
@@ -84,6 +83,13 @@ def schedule(
 def billed_part(subscription: Subscription, window: Window, starts: datetime | None) -> Window:
     """The part of ``window`` that ``subscription`` bills: inside its ``[from, until)``, and from ``starts`` on."""
     return window.clamp(subscription.since, subscription.until).clamp(starts, None)
+
+
+def _pipeline_mark(known: Mapping[str, History], all_names: Mapping[str, History]) -> datetime | None:
+    """How far the schedule has come: the slowest of today's names, or the furthest of those that were renamed away."""
+    today = [mark for h in known.values() if h.starts and (mark := h.watermark)]
+    before = [mark for h in all_names.values() if h.starts and (mark := h.watermark)]
+    return min(today, default=None) or max(before, default=None)
 
 
 def _first_from(versions: Sequence[Subscription]) -> datetime | None:

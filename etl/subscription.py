@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
-
-import orjson
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -45,5 +44,6 @@ class Subscription:
     @property
     def version(self) -> str:
         """32 hex digits that change whenever the trigger, the mapping or ``numbers`` do."""
-        content = orjson.dumps([self.trigger, self.mapping, self.numbers], option=orjson.OPT_SORT_KEYS)
-        return hashlib.blake2b(content, digest_size=16).hexdigest()
+        # json, not orjson: integers of any length and half surrogate pairs are valid in a mapping.
+        content = json.dumps([self.trigger, self.mapping, self.numbers], sort_keys=True)
+        return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()

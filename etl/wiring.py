@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -238,8 +239,8 @@ def _plan(
                 s.since,
                 s.until,
                 starts.get(s.name),
-                trigger=orjson.dumps(s.trigger).decode(),
-                mapping=orjson.dumps(s.mapping).decode(),
+                trigger=json.dumps(s.trigger),
+                mapping=json.dumps(s.mapping),
             )
             for s in chosen
         ],

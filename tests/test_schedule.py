@@ -73,6 +73,12 @@ def test_a_new_subscription_starts_at_the_watermark() -> None:
     assert found.window.since == day(17)
 
 
+def test_a_renamed_subscription_starts_where_the_old_name_ended() -> None:
+    """Renaming is not a way to bill the past again under other ids."""
+    found = plan(subscription("B"), old=History(START, [Window(START, day(20))]))
+    assert found == Schedule(Window(day(20), NOW), {"B": day(20)})
+
+
 def test_a_new_subscription_with_from_starts_there_and_the_window_reaches_back() -> None:
     """Even when the pipeline's watermark is further."""
     history = History(START, [Window(START, day(20))])
