@@ -106,7 +106,7 @@ def sample(
         found = _matched(batch, matching)
         if found.num_rows:
             break
-    return found.slice(0, limit)
+    return found.slice(0, min(limit, found.num_rows))
 
 
 def _trigger(text: str) -> Compiled:
@@ -206,7 +206,11 @@ def dead_letters(
         ConfigError: ``where`` names no column.
         StateError: the state cannot be read.
     """
-    letters = wiring.state_of(config).dead_letters(config.pipeline, status=status, limit=limit, **where)
+    state = wiring.state_of(config)
+    known = state.dead_letters(config.pipeline, limit=0).columns
+    if wrong := [name for name in where if name not in known]:
+        raise ConfigError(f"dead letters have no column {wrong[0]!r}; they have {', '.join(known)}")
+    letters = state.dead_letters(config.pipeline, status=status, limit=limit, **where)
     found: pd.DataFrame = letters if content else letters.drop(columns=["event", "body"])
     return found
 

@@ -81,5 +81,7 @@ def test_it_runs(path: Path, prepared: Workspace, monkeypatch: pytest.MonkeyPatc
         kernel_name="python3",
         resources={"metadata": {"path": str(prepared.path)}},
     )
-    client.execute()
+    executed = client.execute()
+    told = [output for cell in executed.cells for output in cell.get("outputs", [])]
+    assert [output.text for output in told if output.get("name") == "stderr"] == []
     assert prepared.standin.stats()["accepted"] == accepted
