@@ -58,6 +58,8 @@ class Examined:
 def examine(batch: EventBatch, billings: Sequence[Billing], limits: Limits) -> Examined:
     """Match and map every row of ``batch`` for every subscription, then hold the pairs against the limits."""
     events = Events(batch.table, batch.layout)
+    if not len(events):  # it carries a mark, or nothing but unreadable rows
+        return Examined(batch, events, _concat([], PAIR_COLUMNS), _concat([], REJECTED_COLUMNS), 0, 0)
     billable = ~opted_out(events)
     matched = np.zeros(len(events), bool)
     accepted, rejected = [], []

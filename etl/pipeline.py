@@ -150,7 +150,8 @@ class _Line:
         self.recorder.start()
         try:
             for examined in _examined(self.job, self.log, self.counts, self._look_up):
-                self._bill(examined)
+                if examined.batch.table.num_rows or examined.batch.unreadable:
+                    self._bill(examined)
                 if examined.batch.mark:
                     marks.add(examined.batch.mark)
             self._drain()

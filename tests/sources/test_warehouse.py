@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import random
 import threading
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -326,22 +325,6 @@ def test_an_hour_that_is_only_partly_in_the_window_is_never_marked(segment):
     (batch,) = source(segment).batches(Window(at(1.5), at(1.9)))
     assert ids([batch]) == ["b"]
     assert batch.mark is None
-
-
-def test_late_rows_of_thirty_days_are_each_read_and_unchanged_parts_are_not(segment):
-    """Rows arrive up to two days behind, at random; a daily run with an overlap of three days misses none."""
-    chance = random.Random(4)
-    marks, seen, rows_read = set(), set(), 0
-    for day in range(1, 31):
-        late = [24 * day - chance.randrange(48) for _ in range(40)]
-        insert(segment, "segment.job_done", [job(f"{day}-{n}", hour) for n, hour in enumerate(late)])
-        window = Window(at(24 * day - 72), at(24 * day + 1))
-        for batch in source(segment, fast=False).batches(window, {("event",)}, marks):
-            seen.update(ids([batch]))
-            rows_read += len(batch.table)
-            marks |= {batch.mark} - {None}
-    assert len(seen) == 30 * 40
-    assert rows_read < 2.5 * len(seen)
 
 
 def test_the_newest_row_is_told(anywhere):
