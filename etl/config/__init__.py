@@ -13,14 +13,18 @@ from etl.config.models import (
     WarehouseSource,
 )
 from etl.config.values import parse_duration, parse_time
+from etl.config.watching import Alarms, Metrics, Notify
 
 __all__ = [
+    "Alarms",
     "Breaker",
     "Config",
     "Destination",
     "Draft",
     "Limits",
     "LogsSource",
+    "Metrics",
+    "Notify",
     "ParquetSource",
     "State",
     "SubscriptionSection",

@@ -18,6 +18,7 @@ from etl.config.models import (
     SubscriptionSection,
     WarehouseSource,
 )
+from etl.config.watching import Alarms, Metrics, Notify
 from etl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ class Config(Root):
     state: State = State()
     limits: Limits = Limits()
     breaker: Breaker = Breaker()
+    alarms: Alarms = Alarms()
+    metrics: Metrics = Metrics()
+    notify: Notify = Notify()
 
     _document: Document = PrivateAttr(default_factory=lambda: Document("the config"))
 
@@ -66,6 +70,11 @@ class Config(Root):
     def state_url(self) -> str:
         """The state database's URL, a SQLite path absolute; raises ``ConfigError`` as the others do."""
         return self._required(self.state.url, ("state", "url"))
+
+    @property
+    def webhook_is_missing(self) -> bool:
+        """Whether ``notify.webhook`` is asked for, but was not at hand."""
+        return ("notify", "webhook") in self._document.missing
 
     def _required(self, secret: SecretStr | None, key: KeyPath) -> str:
         if secret is None:

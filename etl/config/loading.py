@@ -14,6 +14,7 @@ from etl.config.models import SOURCES, Breaker, Destination, Limits, Root, Secti
 from etl.config.secrets import DEFERRED, check_secrets, leave_open
 from etl.config.substitution import MissingReferenceError, substitute
 from etl.config.versions import check_versions
+from etl.config.watching import Alarms, Metrics, Notify
 from etl.config.wording import key_names, unknown_key, wording
 from etl.errors import ConfigError
 
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound=Section)
 
+_SECTIONS: dict[str, type[Section]] = {
+    "destination": Destination,
+    "state": State,
+    "limits": Limits,
+    "breaker": Breaker,
+    "alarms": Alarms,
+    "metrics": Metrics,
+    "notify": Notify,
+}
 _DEFAULTS: dict[tuple[str, str], str] = {
     ("destination", "api_token"): "${METRONOME_BEARER_TOKEN}",
     ("state", "url"): "sqlite:///state/etl.db",
@@ -138,9 +148,8 @@ class _Sections:
 
     def sections(self) -> Iterator[tuple[str, Any]]:
         """Those that are there and right, by name."""
-        models = {"destination": Destination, "state": State, "limits": Limits, "breaker": Breaker}
-        for name in self.data.keys() & models.keys():
-            yield name, self.section(models[name], (name,), self.data[name])
+        for name in self.data.keys() & _SECTIONS.keys():
+            yield name, self.section(_SECTIONS[name], (name,), self.data[name])
         if "source" in self.data:
             yield "source", self.source(self.data["source"])
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 TOKEN: KeyPath = ("destination", "api_token")
 URLS: tuple[KeyPath, ...] = (("source", "url"), ("state", "url"))
 #: Left open when their ``${…}`` cannot be filled in; everything else must be at hand.
-DEFERRED: frozenset[KeyPath] = frozenset({TOKEN, *URLS})
+DEFERRED: frozenset[KeyPath] = frozenset({TOKEN, *URLS, ("notify", "webhook")})
 
 _PASSWORD = re.compile(
     r"://[^:/?#]*:[^@]+@"

@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 
 from etl.config import (
+    Alarms,
     Breaker,
     Config,
     Destination,
     Limits,
     LogsSource,
+    Metrics,
+    Notify,
     ParquetSource,
     State,
     SubscriptionSection,
@@ -43,6 +46,9 @@ SECTIONS = {
     "`state`": State,
     "`limits`": Limits,
     "`breaker`": Breaker,
+    "`alarms`": Alarms,
+    "`metrics`": Metrics,
+    "`notify`": Notify,
 }
 SOURCES = {"`parquet`": ParquetSource, "`logs`": LogsSource, "`warehouse`": WarehouseSource}
 

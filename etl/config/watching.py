@@ -1,0 +1,67 @@
+"""The sections about watching the job: figures, alarms, and who is told."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr, TypeAdapter, ValidationError
+
+from etl.config.models import DAY, Names, Number, Section, _at_most, _listed, _positive
+from etl.config.values import Duration, Location, wrong
+
+_HTTP = TypeAdapter(HttpUrl)
+
+
+def _http_url(value: SecretStr) -> SecretStr:
+    try:
+        _HTTP.validate_python(value.get_secret_value())
+    except ValidationError:
+        raise wrong("should be an http:// or https:// URL") from None
+    return value
+
+
+Positive = Annotated[Duration, AfterValidator(_positive)]
+
+
+class Metrics(Section):
+    """Where the figures of a run go, for Prometheus; needs the extra ``metrics``."""
+
+    file: Location | None = Field(
+        default=None, description="A .prom file in the node exporter's textfile folder."
+    )
+    pushgateway: str | None = Field(default=None, description="host:port or URL of a Pushgateway.")
+
+
+class Alarms(Section):
+    """What ``etl status --alarms`` is to complain about."""
+
+    no_new_rows: Positive | None = Field(default=None, description="No row newer than this is in the source.")
+    watermark_age: Positive | None = Field(
+        default=None, description="The watermark lies further back than this."
+    )
+    unbillable_in: Annotated[Duration, _at_most(33 * DAY, "33d")] = Field(
+        default=7 * DAY, description="So long before max_age passes, something is not sent yet."
+    )
+    volume_over: Positive = Field(
+        default=timedelta(hours=24), description="The hours whose volume is compared."
+    )
+    volume_below: Number | None = Field(
+        default=None, ge=0, lt=1, description="Less was sent than this part of the usual."
+    )
+    volume_above: Number | None = Field(
+        default=None, gt=1, allow_inf_nan=False, description="More was sent than this many times the usual."
+    )
+
+
+class Notify(Section):
+    """Who is told when a run fails, and when the next one is complete again."""
+
+    secrets = frozenset({"webhook"})
+    webhook: Annotated[SecretStr, AfterValidator(_http_url)] | None = Field(
+        default=None, description="A URL that gets a POST of JSON."
+    )
+    command: Annotated[Names, BeforeValidator(_listed)] | None = Field(
+        default=None, description="A program and its arguments; it gets the JSON on stdin."
+    )
+    timeout: Positive = Field(default=timedelta(seconds=10), description="For either.")
