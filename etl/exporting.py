@@ -11,15 +11,20 @@ import pyarrow.parquet as pq
 from etl.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from etl.state import StateStore
 
 
 def export_sent_log(
-    state: StateStore, account: str, path: str, sent: tuple[datetime, datetime] | None = None
+    state: StateStore,
+    account: str,
+    path: str,
+    sent: tuple[datetime, datetime] | None = None,
+    seen: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Write every row of ``account`` (columns: ``Archive.sent_log``) to ``path``; how many.
+    """Write every row of ``account`` (columns: ``Archive.sent_log``) to ``path``; how many. ``seen`` is told so far.
 
     The file appears when it is whole. Raises ``ConfigError`` when it cannot be written.
     """
@@ -32,6 +37,7 @@ def export_sent_log(
             for table in chain([first], tables):
                 writer.write_table(table)
                 rows += table.num_rows
+                seen(rows)
         part.replace(path)
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror or error}") from None

@@ -1,4 +1,4 @@
-"""How a run goes, told while it goes: a bar on a terminal, a line per interval elsewhere, or nothing."""
+"""How work goes, told while it goes: a bar on a terminal, a log line per interval elsewhere, or nothing."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from rich.progress import Progress as RichProgress
+    from rich.progress import ProgressColumn
 
     from etl.ports import Progress
     from etl.report import Counts
@@ -25,17 +26,42 @@ LINE_SECONDS = 10.0
 _BAR_SECONDS = 0.2
 
 
-class Lines:
-    """One log line per interval: window, how far it is, and the counts."""
+class Pace:
+    """How far a window is, and how fast: begun anew with each window."""
 
-    def __init__(self, interval: float = LINE_SECONDS) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._window: Window | None = None
+        self._began = clock()
+
+    def update(
+        self, counts: Counts, window: Window, at: datetime | None
+    ) -> tuple[float, float, float | None]:
+        """The part of the window that is done (0 to 1), rows read per second, seconds left (None: not known yet)."""
+        now = self._clock()
+        if window != self._window:
+            self._window, self._began = window, now
+        seconds = now - self._began
+        length = (window.until - window.since).total_seconds() or 1.0
+        done = min(max((at - window.since).total_seconds() / length if at else 0.0, 0.0), 1.0)
+        rate = counts.read / seconds if seconds else 0.0
+        return done, rate, seconds * (1 - done) / done if done and seconds else None
+
+
+class Lines:
+    """One log line per interval: window, how far it is, the counts, the rate and the time left."""
+
+    def __init__(self, interval: float = LINE_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
         self._interval = interval
-        self._last = time.monotonic()
+        self._clock = clock
+        self._last = clock()
+        self._pace = Pace(clock)
         self._log = structlog.get_logger("etl")
 
     def update(self, counts: Counts, window: Window, at: datetime | None) -> None:
         """Log, if the interval has passed."""
-        now = time.monotonic()
+        _, rate, left = self._pace.update(counts, window, at)
+        now = self._clock()
         if now - self._last < self._interval:
             return
         self._last = now
@@ -49,27 +75,29 @@ class Lines:
             rejected=pairs.rejected,
             already_sent=pairs.already_sent,
             sent=pairs.sent,
+            rows_per_second=round(rate),
+            seconds_left=None if left is None else round(left),
         )
 
 
 class Bar:
-    """A bar over the window's time, with counts and the rate."""
+    """A bar over the window's time, with counts, the rate and the time left."""
 
     def __init__(self, bar: RichProgress) -> None:
         self._bar = bar
-        self._task = bar.add_task("etl", total=1.0, told="")
+        self._task = bar.add_task("etl", total=1.0, told="", left="")
         self._last = 0.0
+        self._pace = Pace()
 
     def update(self, counts: Counts, window: Window, at: datetime | None) -> None:
         """Redraw; ``at`` is how far the newest row read lies in the window."""
+        done, rate, left = self._pace.update(counts, window, at)
         now = time.monotonic()
         if now - self._last < _BAR_SECONDS:
             return
         self._last = now
-        length = (window.until - window.since).total_seconds() or 1.0
-        done = (at - window.since).total_seconds() / length if at else 0.0
-        told = f"{counts.read:,} read, {counts.pairs.sent:,} sent"
-        self._bar.update(self._task, completed=min(max(done, 0.0), 1.0), told=told)
+        told = f"{counts.read:,} read, {counts.pairs.sent:,} sent, {rate:,.0f} rows/s"
+        self._bar.update(self._task, completed=done, told=told, left=_left(left))
 
 
 @contextmanager
@@ -78,42 +106,93 @@ def progress_for(*, quiet: bool) -> Iterator[Progress | None]:
     if quiet:
         yield None
     elif sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
-        columns = (BarColumn(), TextColumn("{task.fields[told]}"), TimeElapsedColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        told, left = TextColumn("{task.fields[told]}"), TextColumn("{task.fields[left]}")
+        with _bar(BarColumn(), told, TimeElapsedColumn(), left) as bar:
             yield Bar(bar)
     else:
         yield Lines()
 
 
 @contextmanager
-def counting(what: str, *, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """A function to call with how many there are so far, for work that is no run; told where stderr goes."""
+def counting(what: str, *, quiet: bool, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """A function to call with how many there are so far, for work that is no run; told where stderr goes.
+
+    ``total``: how many there will be, where that is known; the time left is told then.
+    """
     if quiet:
         yield lambda _: None
     elif sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-        columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} " + what), TimeElapsedColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("etl", total=None)
-            yield lambda number: bar.update(task, completed=number)
+        first = SpinnerColumn() if total is None else BarColumn()
+        told, left = TextColumn("{task.fields[told]}"), TextColumn("{task.fields[left]}")
+        with _bar(first, told, TimeElapsedColumn(), left) as bar:
+            yield _CountBar(bar, what, total).update
     else:
-        yield _CountLines(what).update
+        yield CountLines(what, total).update
 
 
-class _CountLines:
-    """One log line per interval: how many."""
+def _bar(*columns: ProgressColumn) -> RichProgress:
+    from rich.console import Console
+    from rich.progress import Progress
 
-    def __init__(self, what: str) -> None:
+    return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+def _left(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02} left"
+
+
+class _Count:
+    """How fast a count rises, and how long it has to."""
+
+    def __init__(self, total: int | None, clock: Callable[[], float]) -> None:
+        self._total = total
+        self._clock = clock
+        self._began = clock()
+
+    def update(self, number: int) -> tuple[float, float | None]:
+        """How many per second, and seconds left (None: not known)."""
+        seconds = self._clock() - self._began
+        rate = number / seconds if seconds else 0.0
+        return rate, max(self._total - number, 0) / rate if self._total is not None and rate else None
+
+
+class _CountBar:
+    def __init__(self, bar: RichProgress, what: str, total: int | None) -> None:
+        self._bar, self._what = bar, what
+        self._count = _Count(total, time.monotonic)
+        self._task = bar.add_task("etl", total=total, told="", left="")
+
+    def update(self, number: int) -> None:
+        rate, left = self._count.update(number)
+        told = f"{number:,} {self._what}, {rate:,.0f}/s"
+        self._bar.update(self._task, completed=number, told=told, left=_left(left))
+
+
+class CountLines:
+    """One log line per interval: how many, how fast, how long."""
+
+    def __init__(
+        self, what: str, total: int | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._what = what
-        self._last = time.monotonic()
+        self._clock = clock
+        self._last = clock()
+        self._count = _Count(total, clock)
         self._log = structlog.get_logger("etl")
 
     def update(self, number: int) -> None:
-        if (now := time.monotonic()) - self._last >= LINE_SECONDS:
-            self._last = now
-            self._log.info("progress", **{self._what: number})
+        """Log, if the interval has passed."""
+        if (now := self._clock()) - self._last < LINE_SECONDS:
+            return
+        self._last = now
+        rate, left = self._count.update(number)
+        told = {self._what: number, "per_second": round(rate)}
+        self._log.info("progress", **told, seconds_left=None if left is None else round(left))

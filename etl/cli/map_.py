@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from etl.cli.options import config_option, load
+from etl.cli.options import config_option, load, quiet_option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import pyarrow as pa
 
@@ -22,21 +22,25 @@ if TYPE_CHECKING:
 @click.command("map")
 @config_option
 @click.argument("input_path", metavar="[INPUT]", required=False)
-def command(config_path: str, input_path: str | None) -> int:
+@quiet_option
+def command(config_path: str, input_path: str | None, quiet: bool) -> int:
     """Track events in, one outcome per event and subscription out (NDJSON); sends nothing.
 
     INPUT is a file of JSON lines (also gzipped) or Parquet, or - for JSON lines on stdin; without it the config's
     source is read. Exits 1 if anything was rejected.
     """
     from etl.inputs import tables
+    from etl.progress import counting
     from etl.wiring import source_of
 
     config = load(config_path)
     batches = _tables_of(source_of(config)) if input_path is None else tables(input_path)
     rejected = False
-    for line, was_rejected in _outcomes(batches, list(config.subscriptions)):
-        sys.stdout.write(line)
-        rejected |= was_rejected
+    # What is written to a terminal shows itself how far it is.
+    with counting("events", quiet=quiet or sys.stdout.isatty()) as seen:
+        for line, was_rejected in _outcomes(batches, list(config.subscriptions), seen):
+            sys.stdout.write(line)
+            rejected |= was_rejected
     sys.stdout.flush()
     return int(rejected)
 
@@ -47,7 +51,9 @@ def _tables_of(source: Source) -> Iterator[pa.Table]:
     return (batch.table for batch in source_batches(source))
 
 
-def _outcomes(batches: Iterable[Any], subscriptions: list[Subscription]) -> Iterator[tuple[str, bool]]:
+def _outcomes(
+    batches: Iterable[Any], subscriptions: list[Subscription], seen: Callable[[int], None]
+) -> Iterator[tuple[str, bool]]:
     """Each outcome as a line, and whether it is a rejection; ``row`` counts through all batches."""
     from etl.transform import map_events
 
@@ -56,6 +62,7 @@ def _outcomes(batches: Iterable[Any], subscriptions: list[Subscription]) -> Iter
         frame = map_events(events, subscriptions)
         frame["row"] += begun
         begun += len(events)
+        seen(begun)
         for outcome in frame.itertuples(index=False):
             yield _line(outcome), outcome.outcome == "rejected"
 

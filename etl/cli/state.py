@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from etl.cli.options import config_option, load
+from etl.cli.options import config_option, load, quiet_option
 
 if TYPE_CHECKING:
     from etl.state import StateStore
@@ -22,20 +22,25 @@ def command() -> None:
 @click.option("--out", required=True, metavar="FILE", help="A Parquet file to write.")
 @click.option("--since", metavar="T", help="Sent at or after this.")
 @click.option("--until", metavar="T", help="Sent before this.")
-def export(config_path: str, out: str, since: str | None, until: str | None) -> int:
+@quiet_option
+def export(config_path: str, out: str, since: str | None, until: str | None, quiet: bool) -> int:
     """The sent log of the config's account as Parquet: every id that was ever sent, with digest, run and time."""
     from datetime import UTC, datetime
 
     from etl.api import moment
     from etl.exporting import export_sent_log
+    from etl.progress import counting
 
     sent = None
     if since or until:
         begin = moment(since) if since else datetime(1970, 1, 1, tzinfo=UTC)
         sent = (begin, moment(until) if until else datetime.now(UTC))
     config = load(config_path)
-    rows = export_sent_log(_state(config_path), config.destination.account, out, sent)
-    click.echo(f"{rows:,} ids in {out}", err=True)
+    state = _state(config_path)
+    with counting("ids", quiet=quiet, total=None if sent else state.sizes()["sent_log"]) as seen:
+        rows = export_sent_log(state, config.destination.account, out, sent, seen)
+    if not quiet:
+        click.echo(f"{rows:,} ids in {out}", err=True)
     return 0
 
 
