@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
+import structlog
 
-from etl.cli.options import config_option, json_option, load_for_run, quiet_option
+from etl import logs
+from etl.cli.options import config_option, json_option, load_for_run, metrics_option, quiet_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 )
 @click.option("--plan", is_flag=True, help="Count what would be sent, window by window; send nothing.")
 @click.option("--redo", is_flag=True, help="Also windows that an earlier backfill completed.")
+@metrics_option
 @json_option
 @quiet_option
 def command(
@@ -37,6 +40,7 @@ def command(
     subscriptions: Sequence[str],
     plan: bool,
     redo: bool,
+    metrics_file: str | None,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -52,25 +56,35 @@ def command(
     from etl.cli.interrupts import interruptible
     from etl.cli.output import report_of
     from etl.progress import progress_for
+    from etl.telling import telling
     from etl.windows import Window
 
-    def run() -> BackfillReport:
+    def told() -> BackfillReport:
         config = load_for_run(config_path)
         step = timedelta(hours=1) if by == "hour" else timedelta(days=1)
         window = Window(api.moment(since), api.moment(until))
         asked = Backfill(config, window, step, subscriptions or None, plan, redo)
         watcher = None if quiet or as_json else _Lines()
-        with interruptible() as interrupted, progress_for(quiet=quiet) as progress:
-            return backfill(asked, watcher=watcher, progress=progress, interrupted=interrupted)
 
-    return report_of(run, as_json=as_json, quiet=quiet)
+        def run() -> BackfillReport:
+            with interruptible() as interrupted, progress_for(quiet=quiet) as progress:
+                return backfill(asked, watcher=watcher, progress=progress, interrupted=interrupted)
+
+        return telling(config, "etl.backfill", run, metrics_file=metrics_file, dry_run=plan)
+
+    return report_of(told, as_json=as_json, quiet=quiet)
 
 
 class _Lines:
-    """A line for each window, on stderr."""
+    """A line for each window, on stderr; a log event where JSON was asked for."""
 
     def window(self, number: int, of: int, report: Report, seconds_left: float) -> None:
         """What became of it, and about how long the rest takes."""
+        if logs.only_json():
+            told = {name: value for name, value in report.as_dict().items() if name != "error"}
+            log = structlog.get_logger("etl")
+            log.info("window", number=number, of=of, seconds_left=round(seconds_left), **told)
+            return
         day = f"{report.window.since:%Y-%m-%d %H:%M}" if report.window else ""
         what = f"{report.unsent:,} to send" if report.dry_run else f"{report.sent:,} sent"
         more = "".join(

@@ -38,6 +38,37 @@ def quiet_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def metrics_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--metrics-file``, also from ``ETL_METRICS_FILE``."""
+    return click.option(
+        "--metrics-file",
+        envvar="ETL_METRICS_FILE",
+        metavar="FILE",
+        help="Write figures for Prometheus here; default: metrics.file of the config.",
+    )(command)
+
+
+def log_format_option() -> click.Option:
+    """``--log-format``, also from ``ETL_LOG_FORMAT``; every command has it."""
+    from etl import logs
+
+    def set_up(ctx: click.Context, option: click.Parameter, chosen: logs.Format) -> None:
+        del ctx, option
+        logs.set_up(chosen)
+
+    return click.Option(
+        ["--log-format"],
+        type=click.Choice(logs.FORMATS),
+        default="auto",
+        envvar="ETL_LOG_FORMAT",
+        show_envvar=True,
+        expose_value=False,
+        is_eager=True,
+        callback=set_up,
+        help="auto: lines for people on a terminal, JSON elsewhere.",
+    )
+
+
 def load(config_path: str) -> Config:
     """The config of a command that looks at events; wrong triggers and mappings are shown in what it makes."""
     from etl.api import load_config

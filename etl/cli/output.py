@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
+import structlog
 
+from etl import logs
 from etl.errors import ConfigError, EtlError
 from etl.report import OUTCOMES, Report
 
@@ -31,6 +33,10 @@ def print_json(value: Any) -> None:
 
 def show_error(error: EtlError) -> None:
     """What happened, where, what to do; no traceback."""
+    if logs.only_json():
+        told = {"type": type(error).__name__, "exit_code": error.exit_code, "message": str(error)}
+        structlog.get_logger("etl").error("error", **told)
+        return
     for line in str(error).splitlines() or [type(error).__name__]:
         click.secho(f"etl: {line}" if not line.startswith(" ") else line, fg="red", err=True)
     if isinstance(error, ConfigError) and len(error.problems) > 1:
@@ -77,7 +83,11 @@ def _failed(error: EtlError) -> Report:
 
 
 def show_report(report: Report) -> None:
-    """A summary for people, on stderr."""
+    """A summary for people, on stderr; as a log event where JSON was asked for."""
+    if logs.only_json():
+        told = {name: value for name, value in report.as_dict().items() if name not in ("windows", "error")}
+        structlog.get_logger("etl").info("report", **told)
+        return
     for line in summary(report):
         click.echo(line, err=True)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from etl.cli.options import config_option, json_option, load_for_run, quiet_option
+from etl.cli.options import config_option, json_option, load_for_run, metrics_option, quiet_option
 
 if TYPE_CHECKING:
     from etl.report import Report
@@ -17,10 +17,17 @@ if TYPE_CHECKING:
 @click.option("--since", metavar="T", help="Begin of an ad-hoc window; UTC if it has no zone.")
 @click.option("--until", metavar="T", help="End of it; now if left out.")
 @click.option("--dry-run", is_flag=True, help="Send and record nothing; say what would be sent.")
+@metrics_option
 @json_option
 @quiet_option
 def command(
-    config_path: str, since: str | None, until: str | None, dry_run: bool, as_json: bool, quiet: bool
+    config_path: str,
+    since: str | None,
+    until: str | None,
+    dry_run: bool,
+    metrics_file: str | None,
+    as_json: bool,
+    quiet: bool,
 ) -> int:
     """The scheduled job: from the watermark less the overlap, to now.
 
@@ -30,10 +37,17 @@ def command(
     from etl.cli.interrupts import interruptible
     from etl.cli.output import report_of
     from etl.progress import progress_for
+    from etl.telling import telling
 
-    def run() -> Report:
+    def told() -> Report:
         config = load_for_run(config_path)
-        with interruptible() as interrupted, progress_for(quiet=quiet) as progress:
-            return api.run(config, since, until, dry_run=dry_run, progress=progress, interrupted=interrupted)
 
-    return report_of(run, as_json=as_json, quiet=quiet)
+        def run() -> Report:
+            with interruptible() as interrupted, progress_for(quiet=quiet) as progress:
+                return api.run(
+                    config, since, until, dry_run=dry_run, progress=progress, interrupted=interrupted
+                )
+
+        return telling(config, "etl.run", run, metrics_file=metrics_file, dry_run=dry_run)
+
+    return report_of(told, as_json=as_json, quiet=quiet)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from etl.cli.options import config_option, json_option, load
+from etl.cli.options import config_option, json_option, load, metrics_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,21 +17,34 @@ if TYPE_CHECKING:
 @click.command("status")
 @config_option
 @click.option("--runs", default=10, show_default=True, help="How many of the newest runs.")
+@click.option(
+    "--alarms", "asked", is_flag=True, help="Only what the config's alarms complain about; exit 1 if any."
+)
+@metrics_option
 @json_option
-def command(config_path: str, runs: int, as_json: bool) -> int:
+def command(config_path: str, runs: int, asked: bool, metrics_file: str | None, as_json: bool) -> int:
     """Runs, watermark and lag, gaps, counts, dead letters."""
     from datetime import UTC, datetime
 
+    from etl.alarms import alarms
     from etl.cli.output import print_json
     from etl.status import status
 
-    found = status(load(config_path), datetime.now(UTC), runs)
+    config, now = load(config_path), datetime.now(UTC)
+    if metrics_file:
+        from etl.telling import state_figures
+
+        state_figures(config, metrics_file)
+    firing = alarms(config, now) if asked else []
     if as_json:
-        print_json(found.as_dict())
-    else:
-        for line in _lines(found):
-            click.echo(line)
-    return 0
+        told = status(config, now, runs).as_dict()
+        print_json({**told, "alarms": [alarm.as_dict() for alarm in firing]} if asked else told)
+        return int(bool(firing))
+    for line in (
+        (f"{alarm.name}: {alarm.message}" for alarm in firing) if asked else _lines(status(config, now, runs))
+    ):
+        click.echo(line)
+    return int(bool(firing))
 
 
 def _lines(found: Status) -> Iterator[str]:

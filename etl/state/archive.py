@@ -88,6 +88,26 @@ class Archive:
         with self.database.reading() as connection:
             return frames.frame(connection, query.group_by(*by).order_by(letters_of.desc(), *by))
 
+    def letters_between(self, pipeline: str, outcome: str, since: datetime, until: datetime) -> int:
+        """How many open letters of ``outcome`` have a cursor in ``[since, until)``."""
+        columns = dead_letters.c
+        where = _conditions(dead_letters, {"pipeline": pipeline, "status": "open", "outcome": outcome})
+        where += [columns.cursor >= since, columns.cursor < until]
+        with self.database.reading() as connection:
+            query = sa.select(sa.func.count()).select_from(dead_letters).where(*where)
+            return int(connection.execute(query).scalar_one())
+
+    def oldest_letters(self, pipeline: str) -> dict[str, datetime]:
+        """Outcome → when the longest open letter of it was first seen."""
+        columns = dead_letters.c
+        oldest = sa.func.min(columns.first_seen)
+        query = sa.select(columns.outcome, oldest).group_by(columns.outcome)
+        with self.database.reading() as connection:
+            found = connection.execute(
+                query.where(columns.pipeline == pipeline, columns.status == "open")
+            ).all()
+        return {str(outcome): moment for outcome, moment in found}
+
     def held(self, pipeline: str, account: str, due_before: datetime) -> list[HeldLetter]:
         """Held pairs that came due."""
         with self.database.reading() as connection:
@@ -165,7 +185,7 @@ class Archive:
     def sizes(self) -> dict[str, int]:
         """``sent_log`` rows, ``segments``, ``dead_letters``, ``runs``, ``marks`` and ``bytes`` on disk."""
         with self.database.reading() as connection:
-            count = {table.name: _count(connection, table) for table in (dead_letters, runs, marks)}
+            count = {str(table.name): _count(connection, table) for table in (dead_letters, runs, marks)}
             ids = connection.execute(
                 sa.select(sa.func.coalesce(sa.func.sum(sent_segments.c.rows), 0))
             ).scalar_one()
