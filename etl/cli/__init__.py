@@ -49,6 +49,10 @@ class _Lazy(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = import_module(f"etl.cli.{COMMANDS[cmd_name]}").command
+        if not any(parameter.name == "log_format" for parameter in command.params):
+            from etl.cli.options import log_format_option
+
+            command.params.append(log_format_option())
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
