@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from etl.seen import key_words
 from etl.state.schema import labels, sent_log, take_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 COLUMNS = (
     *("number", "segment", "key", "transaction_id", "digest", "subscription"),
@@ -26,6 +28,9 @@ COLUMNS = (
 # Neither database keeps every string that JSON can hold: PostgreSQL no U+0000, none of them half a surrogate pair.
 # Such a text is kept as this mark (which no sensible text begins with) and its ASCII JSON.
 _ESCAPED = "\ufdd0"
+
+#: Values in one INSERT: more of them gain nothing.
+_MOST_VALUES = 5_500
 
 
 def storable(text: str) -> str:
@@ -151,17 +156,37 @@ class Labels:
         self._added = {}
 
 
-def insert_rows(connection: sa.Connection, rows: Iterable[Sequence[Any]]) -> None:
-    """Append rows (in the order of ``COLUMNS``) to the sent log the fastest way the database has."""
+def insert_rows(connection: sa.Connection, columns: Sequence[Sequence[Any]]) -> None:
+    """Append rows, given by column (in the order of ``COLUMNS``), the fastest way the database has."""
     driver: Any = connection.connection.driver_connection
-    columns = ", ".join(COLUMNS)
+    into = f"{sent_log.name} ({', '.join(COLUMNS)})"
     if connection.dialect.name == "postgresql":
-        with driver.cursor() as cursor, cursor.copy(f"COPY {sent_log.name} ({columns}) FROM STDIN") as copy:
-            for row in rows:
+        with driver.cursor() as cursor, cursor.copy(f"COPY {into} FROM STDIN") as copy:
+            for row in zip(*columns, strict=True):
                 copy.write_row(row)
         return
-    marks = ", ".join("?" * len(COLUMNS))
-    driver.executemany(f"INSERT INTO {sent_log.name} ({columns}) VALUES ({marks})", rows)
+    values = _by_row(columns)
+    # Many rows a statement: between two statements SQLite's thread has to wait for the interpreter's lock, which
+    # made a row cost twice as much while other threads were busy.
+    at_once = min(driver.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER), _MOST_VALUES) // len(COLUMNS)
+    for start in range(0, len(values), at_once * len(COLUMNS)):
+        some = values[start : start + at_once * len(COLUMNS)]
+        driver.execute(f"INSERT INTO {into} VALUES {_marks(len(some) // len(COLUMNS))}", some)
+
+
+def _by_row(columns: Sequence[Sequence[Any]]) -> list[Any]:
+    """The values of the first row, then of the second, and so on."""
+    width = len(columns)
+    values: list[Any] = [None] * (width * len(columns[0]))
+    for at, column in enumerate(columns):
+        values[at::width] = column
+    return values
+
+
+@lru_cache(2)
+def _marks(count: int) -> str:
+    row = f"({', '.join('?' * len(COLUMNS))})"
+    return ", ".join([row] * count)
 
 
 def members(column: sa.ColumnElement[int], numbers: np.ndarray, dialect: str) -> sa.ColumnElement[bool]:

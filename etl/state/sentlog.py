@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -145,9 +144,9 @@ class SentLog:
         segment = self._writable(connection, first, now)
         rows.insert_rows(
             connection,
-            zip(
+            [
                 range(first, first + count),
-                repeat(segment.number),
+                [segment.number] * count,
                 rows.signed_keys(keys).tolist(),
                 rows.texts(new["transaction_id"]),
                 rows.binaries(new["digest"]),
@@ -155,10 +154,9 @@ class SentLog:
                 rows.texts(new["customer_id"]),
                 self._labels.of(connection, new["event_type"]),
                 rows.event_times(new["timestamp"]),
-                repeat(self._epoch),
-                repeat(microseconds(now)),
-                strict=False,
-            ),
+                [self._epoch] * count,
+                [microseconds(now)] * count,
+            ],
         )
         # More keys than the log has only make the filter less sharp, should this transaction fail.
         self._open[segment.number].add(Probes(np.ascontiguousarray(keys[:, 0])))
