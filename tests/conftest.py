@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from etl.standin import Standin
 from tests.support.postgres import Cluster
@@ -13,6 +15,13 @@ from tests.support.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+# Timing never fails a test. In CI the same examples each time: what is found by chance is found at somebody's desk.
+settings.register_profile(
+    "etl", deadline=None, derandomize="CI" in os.environ, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("etl")
 
 
 @pytest.fixture(scope="session")
