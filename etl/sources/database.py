@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import logging
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -11,7 +13,9 @@ from etl.errors import ConfigError, EtlError, SourceError
 from etl.sources.dialects import Warehouse, extra_of, quoted, warehouse_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+log = logging.getLogger(__name__)
 
 #: What to do about an error, by the beginning of its SQLSTATE.
 _ADVICE = {
@@ -35,6 +39,8 @@ class Database:
         except sa.exc.ArgumentError:  # its message would show the URL
             raise ConfigError("source.url is no SQLAlchemy URL such as postgresql+psycopg://…") from None
         self.engine = self._engine()
+        self._own: Any = None
+        self._noted: set[str] = set()
 
     @property
     def dialect(self) -> sa.Dialect:
@@ -75,6 +81,22 @@ class Database:
             yield
         finally:
             self.engine.dispose()
+            own, self._own = self._own, None
+            if own is not None:
+                with suppress(Exception):  # whatever stopped the reading is told, not that closing failed too
+                    own.close()
+
+    def own_connection(self, connect: Callable[[], Any]) -> Any:
+        """The connection of a driver that SQLAlchemy does not know of; opened once while ``in_use``."""
+        if self._own is None:
+            self._own = connect()
+        return self._own
+
+    def note_once(self, text: str) -> None:
+        """Logs ``text``, unless it was logged before."""
+        if text not in self._noted:
+            self._noted.add(text)
+            log.warning(text)
 
     @contextmanager
     def connect(self, where: str) -> Iterator[sa.Connection]:
@@ -95,7 +117,7 @@ class Database:
         except EtlError:
             raise
         except Exception as error:
-            if isinstance(error, (sa.exc.SQLAlchemyError, OSError, *drivers)):
+            if isinstance(error, (sa.exc.SQLAlchemyError, OSError, *_errors_of(self.dialect), *drivers)):
                 raise SourceError(self._message(error, where)) from None
             raise
 
@@ -113,6 +135,14 @@ class Database:
         text = " ".join(str(cause).split("\n")[0].split()).rstrip(".")
         password = str(self.url.password or "")
         return text.replace(password, "***") if password else text or type(cause).__name__
+
+
+def _errors_of(dialect: sa.Dialect) -> Iterator[type[Exception]]:
+    """What a driver raises while rows are fetched, where SQLAlchemy does not see it."""
+    if isinstance(error := getattr(dialect.loaded_dbapi, "Error", None), type):
+        yield error
+    if dialect.name == "bigquery":
+        yield import_module("google.api_core.exceptions").GoogleAPIError
 
 
 def _sqlstate(error: Exception) -> str:

@@ -1,25 +1,22 @@
 """Rows of a statement as Arrow tables, in bounded batches, by the fastest way the driver has.
 
-ADBC for PostgreSQL and DuckDB's own Arrow results skip Python objects; every other driver goes through SQLAlchemy.
+Where a driver hands out Arrow (``etl.sources.native``) that is taken; everything else is read row by row.
 All ways fetch what Arrow has no exact type for as text (``Column.kind``) and so give identical tables.
 """
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import date, datetime
 from decimal import Decimal
-from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
-from sqlalchemy.dialects import postgresql
 
 from etl.sources.cursors import INSTANT, instants, is_text
-from etl.sources.rows import JSON, as_json
+from etl.sources.native import as_kinds, result_of, way_of
+from etl.sources.rows import JSON
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -48,17 +45,10 @@ def fetch(
     ``columns``: its columns in order; None if only the rows can tell. ``fast``: whether to use the driver's Arrow.
     Raises ``SourceError`` telling of ``where``.
     """
-    native = _native(database) if fast and columns is not None else None
-    if native is None:
-        return _regrouped(_through_sqlalchemy(database, statement, columns, rows, where), rows)
-    return _regrouped(native(database, statement, columns or (), rows, where), rows)
-
-
-def _native(database: Database) -> Any:
-    name = database.warehouse.name
-    if name == "postgresql" and find_spec("adbc_driver_postgresql"):
-        return _through_adbc
-    return _through_duckdb if name == "duckdb" else None
+    way = way_of(database) if fast and columns is not None else None
+    if way is not None and columns is not None:
+        return _regrouped(way(database, statement, columns, rows, where), rows)
+    return _regrouped(_through_sqlalchemy(database, statement, columns, rows, where, fast=fast), rows)
 
 
 def _regrouped(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
@@ -83,11 +73,17 @@ def _joined(tables: Sequence[pa.Table]) -> pa.Table:
     return pa.concat_tables(tables).combine_chunks()
 
 
-# ------------------------------------------------------------------------------------------ ways to fetch
+# ----------------------------------------------------------------------------------------- the plain way
 
 
 def _through_sqlalchemy(
-    database: Database, statement: sa.TextClause, columns: Sequence[Column] | None, rows: int, where: str
+    database: Database,
+    statement: sa.TextClause,
+    columns: Sequence[Column] | None,
+    rows: int,
+    where: str,
+    *,
+    fast: bool,
 ) -> Iterator[pa.Table]:
     size = min(rows, _FETCH_ROWS)
     with database.connect(where) as connection, ExitStack() as stack:
@@ -95,7 +91,10 @@ def _through_sqlalchemy(
         result = streaming.execute(statement)
         names = list(result.keys())
         cursor: Any = result.cursor  # SQLAlchemy lets go of it, open, when the connection is lost
-        stack.callback(cursor.close)
+        stack.callback(_close, cursor)
+        if fast and columns is not None and (batches := result_of(database, cursor)) is not None:
+            yield from (as_kinds(arrays, columns) for arrays in batches)
+            return
         for part in result.partitions(size):
             cells = list(zip(*part, strict=True))
             if columns is None or not database.warehouse.typed:
@@ -103,63 +102,15 @@ def _through_sqlalchemy(
                 arrays = [_told_by_cells(*pair) for pair in zip(cells, declared, strict=True)]
                 yield pa.table(arrays, names=names)
             else:
-                yield _typed([_array(c, held) for c, held in zip(cells, columns, strict=True)], columns)
+                yield as_kinds([_array(c, held) for c, held in zip(cells, columns, strict=True)], columns)
 
 
-def _through_adbc(
-    database: Database, statement: sa.TextClause, columns: Sequence[Column], _rows: int, where: str
-) -> Iterator[pa.Table]:
-    dbapi: Any = import_module("adbc_driver_postgresql.dbapi")
-    uri = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    with (
-        database.errors(where, dbapi.Error),
-        dbapi.connect(uri) as connection,
-        connection.cursor() as cursor,
-    ):
-        cursor.execute(database.warehouse.file("session"))
-        cursor.execute(_literal(statement))
-        for batch in cursor.fetch_record_batch():
-            yield _typed(batch.columns, columns)
+def _close(cursor: Any) -> None:
+    with suppress(Exception):  # SQLAlchemy may have closed it, and BigQuery's will not be closed twice
+        cursor.close()
 
 
-def _through_duckdb(
-    database: Database, statement: sa.TextClause, columns: Sequence[Column], rows: int, where: str
-) -> Iterator[pa.Table]:
-    duckdb: Any = import_module("duckdb")
-    with (
-        database.errors(where, duckdb.Error),
-        database.connect(where) as connection,
-        ExitStack() as stack,
-    ):
-        driver: Any = connection.connection.driver_connection
-        own = driver.cursor()  # a connection does one thing at a time
-        stack.callback(own.close)
-        own.execute(database.warehouse.file("session"))
-        result = own.sql(_literal(statement))
-        reader = getattr(result, "to_arrow_reader", None) or result.fetch_arrow_reader  # its name before 2.0
-        for batch in reader(rows):
-            yield _typed(batch.columns, columns)
-
-
-def _literal(statement: sa.TextClause) -> str:
-    """The statement with its times written out, as PostgreSQL and DuckDB read them: ways that take no parameters."""
-    dialect: Any = postgresql.dialect
-    return str(statement.compile(dialect=dialect(paramstyle="named"), compile_kwargs={"literal_binds": True}))
-
-
-# ---------------------------------------------------------------------------------------- typed columns
-
-
-def _typed(arrays: Sequence[pa.Array], columns: Sequence[Column]) -> pa.Table:
-    """Arrays as fetched, each made the type its column is handed on with."""
-    made = [_as_kind(array, column.kind.arrow) for array, column in zip(arrays, columns, strict=True)]
-    return pa.table(made, names=[column.name for column in columns])
-
-
-def _as_kind(array: pa.Array, held: pa.DataType) -> pa.Array:
-    if held == JSON:
-        return as_json(pa.chunked_array([array])).combine_chunks()
-    return instants(array) if held == INSTANT else pc.cast(array, held)
+# ------------------------------------------------------------------------------ columns of declared types
 
 
 def _array(cells: Sequence[Any], column: Column) -> pa.Array:

@@ -7,10 +7,10 @@ import json
 import random
 from decimal import Decimal
 
+import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import sqlalchemy as sa
 
 from etl.optout import opted_out
 from etl.sources.logs import LogsSource
@@ -165,39 +165,30 @@ def as_lake(store):
     return ParquetSource(store.location)
 
 
-def as_warehouse(url, *, fast):
-    run(
-        url,
-        "CREATE SCHEMA segment",
-        "CREATE TABLE segment.tracks (id text, event text, received_at timestamp)",
-        *(
-            f"CREATE TABLE segment.{table} (id text, event_text text, user_id text, context_group_id text, "
-            "received_at timestamp, timestamp timestamptz, job_id text, tokens bigint, price numeric(38,6), ok boolean, "
-            "note text, share float8)"
-            for table in ("job_done", "api_request")
-        ),
-    )
-    engine = sa.create_engine(url, connect_args={"options": "-c timezone=UTC"})
-    names = [*ENVELOPE, *TYPES]
-    with engine.begin() as connection:
-        for event in EVENTS:
-            event["table"] = event["event_text"].lower().replace(" ", "_")
-        for table in ("job_done", "api_request"):
-            rows = [{name: e.get(name) for name in names} for e in EVENTS if e["table"] == table]
-            values = ", ".join(f":{name}" for name in names)
+@pytest.fixture(scope="module")
+def warehouse(postgres_cluster):
+    """The URL of a database with a table for each event, filled once for all ways to read it."""
+    url = postgres_cluster.create_database()
+    with psycopg.connect(url.replace("+psycopg", ""), options="-c timezone=UTC") as connection:
+        connection.execute("CREATE SCHEMA segment")
+        connection.execute("CREATE TABLE segment.tracks (id text, event text, received_at timestamp)")
+        for table, text in (("job_done", "Job Done"), ("api_request", "API Request")):
             connection.execute(
-                sa.text(f"INSERT INTO segment.{table} ({', '.join(names)}) VALUES ({values})"), rows
+                f"CREATE TABLE segment.{table} (id text, event_text text, user_id text, context_group_id text, "
+                "received_at timestamp, timestamp timestamptz, job_id text, tokens bigint, price numeric(38,6), "
+                "ok boolean, note text, share float8)"
             )
-            connection.execute(
-                sa.text("INSERT INTO segment.tracks VALUES (:id, :table, :received_at)"),
-                [
-                    {"id": e["id"], "table": table, "received_at": e["received_at"]}
-                    for e in EVENTS
-                    if e["table"] == table
-                ],
-            )
-    engine.dispose()
-    return WarehouseSource(url, schemas=["segment"], tables="*", fast=fast)
+            rows = [event for event in EVENTS if event["event_text"] == text]
+            fill(connection, table, [[row.get(name) for name in (*ENVELOPE, *TYPES)] for row in rows])
+            fill(connection, "tracks", [[row["id"], table, row["received_at"]] for row in rows])
+    yield url
+    postgres_cluster.drop_database(url)
+
+
+def fill(connection, table, rows):
+    with connection.cursor().copy(f"COPY segment.{table} FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
 
 
 # ---------------------------------------------------------------------------------------------- tests
@@ -227,8 +218,9 @@ def test_a_lake_in_s3(bucket, expected):
 
 
 @pytest.mark.parametrize("fast", [True, False], ids=["adbc", "sqlalchemy"])
-def test_a_warehouse(postgres, expected, fast):
-    assert usage_events(as_warehouse(postgres, fast=fast)) == expected
+def test_a_warehouse(warehouse, expected, fast):
+    source = WarehouseSource(warehouse, schemas=["segment"], tables="*", fast=fast)
+    assert usage_events(source) == expected
 
 
 # --------------------------------------------------------------------------------------------- losses
