@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from etl import wiring
+from etl import api, wiring
 from etl.airflow import days
 from etl.windows import ALL_TIME
 from tests.support.airflow import Airflow, edited
@@ -109,6 +111,28 @@ def test_a_backfill_bills_every_day_in_a_task_of_its_own(airflow: Airflow, works
     assert ran["state"] == "success"
     assert [ran["tasks"][f"backfill[{n}]"]["result"]["sent"] for n in range(3)] == [1, 1, 1]
     assert sorted(workspace.standin.ids()) == ["m2", "m3", "m4"]
+
+
+def test_a_day_run_by_another_process_is_asked_for_again(airflow: Airflow, workspace: Workspace) -> None:
+    """It waits, here for a second, uses up no try, and bills the day once it is free."""
+    workspace.config()
+    workspace.write([track("m2", receivedAt=f"{ago(days=2)[:10]}T12:00:00Z")])
+    since, until = ago(days=2)[:10], ago(days=1)[:10]
+    file = edited(workspace.path / "etl.yml", RETRIES=ONE_RETRY)
+    file += "import etl.airflow\netl.airflow.BUSY_WAIT = timedelta(seconds=1)\n"
+    config, before = workspace.load(), len(airflow.log())
+    day = (api.moment(since), api.moment(until))
+    with ThreadPoolExecutor(1) as thread:
+        with wiring.state_of(config).begin(wiring.job_of(config, window=day).plan):
+            ran = thread.submit(airflow.test, "etl_backfill", file, since=since, until=until)
+            end = time.monotonic() + 60
+            while "is being run by another process" not in airflow.log()[before:]:
+                assert time.monotonic() < end, airflow.log()[before:]
+                assert not ran.done(), ran.result()
+                time.sleep(0.05)
+        tasks = ran.result(60)["tasks"]
+    assert (tasks["backfill[0]"]["state"], tasks["backfill[0]"]["try"]) == ("success", 1)
+    assert workspace.standin.ids() == ["m2"]
 
 
 def test_the_token_is_in_no_log(airflow: Airflow) -> None:

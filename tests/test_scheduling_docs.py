@@ -110,6 +110,16 @@ def test_cron_mails_the_reason_of_a_failure(machine: Machine) -> None:
     assert re.fullmatch(r"etl: .*etl\.yml:\d+: source\.colour .*\n", ran.stderr)
 
 
+def test_the_alarms_line_mails_what_fires_and_nothing_else(machine: Machine) -> None:
+    machine.workspace.config(alarms={"watermark_age": "6h"})
+    before = machine.cron(1)
+    assert (before.returncode, before.stderr) == (1, "")
+    assert before.stdout.startswith("watermark_age: subscription 'Usage': no scheduled window is complete")
+    machine.cron(0)
+    after = machine.cron(1)
+    assert (after.returncode, after.stdout, after.stderr) == (0, "", "")
+
+
 def test_the_unit_bills_and_the_second_time_sends_nothing(machine: Machine) -> None:
     for _ in range(2):
         ran, success = machine.service()

@@ -18,22 +18,26 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 VERSION = "3.3.2"
 DAGS = ROOT / "configs" / "airflow" / "etl_dags.py"
-_PLACE = ROOT / ".venv-airflow"
 _SECONDS = 300.0
 
 
-def python() -> Path:
-    """Its interpreter; Airflow and, without its dependencies, this package are installed when it is first asked for."""
-    with _locked(ROOT / ".venv-airflow.lock"):
-        stamp = _PLACE / f"airflow-{VERSION}"
+def python(*, with_job: bool = False) -> Path:
+    """Its interpreter; made when it is first asked for: Airflow and this package, without its dependencies.
+
+    ``with_job``: another one, for Airflow and the job with all it needs.
+    """
+    place = ROOT / ".venv-airflow" / ("with-job" if with_job else "alone")
+    place.parent.mkdir(exist_ok=True)
+    with _locked(place.with_suffix(".lock")):
+        stamp = place / f"airflow-{VERSION}"
         if not stamp.exists():
-            shutil.rmtree(_PLACE, ignore_errors=True)
-            _uv("venv", "--python", sys.executable, str(_PLACE))
-            of = ("--python", str(_PLACE / "bin" / "python"))
-            _uv("pip", "install", *of, f"apache-airflow=={VERSION}")
-            _uv("pip", "install", *of, "--no-deps", "--editable", str(ROOT))
+            shutil.rmtree(place, ignore_errors=True)
+            _uv("venv", "--python", sys.executable, str(place))
+            install = ("pip", "install", "--python", str(place / "bin" / "python"))
+            _uv(*install, f"apache-airflow=={VERSION}", *([f"{ROOT}[airflow,postgres]"] if with_job else ()))
+            _uv(*install, "--no-deps", "--editable", str(ROOT))
             stamp.touch()
-    return _PLACE / "bin" / "python"
+    return place / "bin" / "python"
 
 
 @contextmanager
@@ -76,20 +80,20 @@ def edited(config: Path, **constants: str) -> str:
 class Airflow:
     """``dag.test()`` on request, in one process, since importing Airflow takes seconds."""
 
-    def __init__(self, home: Path, **more: str) -> None:
+    def __init__(self, home: Path, *, with_job: bool = False, **more: str) -> None:
         self.home = home
+        self.python = python(with_job=with_job)
         (home / "dags").mkdir(parents=True)
         self._environment = environment(home, **more)
 
     def __enter__(self) -> Self:
-        at = python()
-        migrate = [at, "-m", "airflow", "db", "migrate"]
+        migrate = [self.python, "-m", "airflow", "db", "migrate"]
         subprocess.run(
             migrate, env=self._environment, check=True, timeout=_SECONDS, capture_output=True, cwd=self.home
         )
         self._log = (self.home / "log").open("w")
         self._process = subprocess.Popen(
-            [at, "-P", Path(__file__).with_name("airflow_driver.py")],
+            [self.python, "-P", Path(__file__).with_name("airflow_driver.py")],
             env=self._environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

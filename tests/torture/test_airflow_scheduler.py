@@ -20,7 +20,7 @@ import pytest
 
 from etl.samples import SampleEvents, write_parquet
 from tests.support import airflow as real
-from tests.support.workspace import Workspace
+from tests.support.workspace import Workspace, track
 
 if TYPE_CHECKING:
     from tests.torture.conftest import Figures
@@ -213,3 +213,15 @@ def _books_balance(lake: Workspace, postgres: str) -> None:
     with psycopg.connect(postgres.replace("+psycopg", "")) as connection:
         recorded = [row[0] for row in connection.execute("select transaction_id from sent_log")]
     assert Counter(recorded) == Counter(ids)
+
+
+def test_airflow_and_the_job_in_one_environment(workspace: Workspace, tmp_path: Path) -> None:
+    """The alternative: everything in Airflow's environment, its own interpreter runs the job."""
+    workspace.config()
+    workspace.write([track("m1")])
+    connection = json.dumps({"conn_type": "generic", "password": workspace.standin.token})
+    with real.Airflow(tmp_path / "airflow", with_job=True, AIRFLOW_CONN_METRONOME=connection) as airflow:
+        file = real.edited(workspace.path / "etl.yml", PYTHON="__import__('sys').executable")
+        ran = airflow.test("etl_run", file)
+    assert ran["state"] == "success", airflow.log()
+    assert workspace.standin.ids() == ["m1"]
