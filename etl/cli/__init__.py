@@ -23,6 +23,7 @@ COMMANDS = {
     "backfill": "backfill",
     "map": "map_",
     "status": "status",
+    "report": "report",
     "dead-letters": "dead_letters",
     "state": "state",
 }
@@ -73,6 +74,7 @@ SUMMARIES = {
     "backfill": "The past, in windows of a day, each resumable.",
     "map": "Track events in, one outcome per event and subscription out; sends nothing.",
     "status": "Runs, watermark and lag, gaps, counts, dead letters.",
+    "report": "Did it run, and was everything billed? One HTML file.",
     "dead-letters": "What was not sent, and why; repair it.",
     "state": "Export the sent log, prune it, erase a customer.",
 }

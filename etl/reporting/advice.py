@@ -1,0 +1,86 @@
+"""What each outcome means, and how to put a dead letter right. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from etl.reporting.letters import Reason
+
+#: What became of a pair, in words.
+MEANINGS = {
+    "sent": "Metronome confirmed it.",
+    "already_sent": "An earlier run had sent it, with the same content. Runs read the last hours again on purpose.",
+    "duplicate": "The same run met its id more than once; it counts once.",
+    "drift": "Its id was sent before with other content. Metronome keeps the first.",
+    "too_old": "Older than Metronome takes events; not sent.",
+    "in_future": "More than 24 hours ahead; held, and sent by itself once it is due.",
+    "rejected": "It could not be made into a usage event, or Metronome refused it.",
+    "unsent": "The run stopped first; the next run takes it up.",
+}
+
+_OUTCOMES = {
+    "drift": "Two different events share a transaction_id, or an event was changed after it was billed. Find out which "
+    "is right: the first is on the invoice. To bill both, their transaction_id must differ (a mapping with more in it); "
+    "to correct the first, use a credit in Metronome. Otherwise discard the letter.",
+    "too_old": "Metronome takes no events older than 34 days, so these cannot be ingested any more. Bill them by other "
+    "means (an invoice adjustment) and discard the letters. If there are many, the rows reach the source late: look at "
+    "its delay, and at destination.max_age.",
+    "in_future": "Nothing to do if the time is right: a run sends them once they are due. If it is wrong, look at the "
+    "clock of whoever writes timestamp, and discard the letters so that they are not billed later.",
+    "unreadable": "The row could not be read, so nobody knows whether it was billable. Look at the file at the line "
+    "named, repair or replace it, and run its time again; then discard the letter.",
+}
+
+_STAGES = {
+    "subscription": "The subscription's trigger cannot be applied to the event; Segment fails on it, too. Correct the "
+    "trigger, or where the event is made, then retry.",
+    "mapping": "The mapping could not be applied to the event. Correct the subscription's mapping (etl check and etl map "
+    "show it) or the event where it is made, then retry.",
+    "schema": "A field that Metronome needs is missing, or not of the right kind. Correct the mapping, or where the event "
+    "is made (an event without a group has no customer_id, for example), then retry.",
+    "serialize": "The timestamp is no date that can be sent. Correct the mapping of timestamp, or where the event is made, "
+    "then retry.",
+    "execute": "Segment itself would have refused the event. Correct where the event is made; retry sends it if a changed "
+    "mapping can.",
+    "limits": "The usage event breaks a limit of Metronome's, and would have spoilt the request it is in. Shorten or fill "
+    "the field named by the mapping, then retry.",
+    "metronome": "Metronome refused this one event; its answer is the reason above. Correct what it names, then retry.",
+}
+
+_AGAIN = "Correct the mapping, or where the event is made, then retry."
+_RETRIED = ("rejected", "drift")
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to do, and commands to copy."""
+
+    text: str
+    commands: tuple[str, ...]
+
+
+def advice(reason: Reason, config: str) -> Advice:
+    """How to put letters of this reason right."""
+    text = _OUTCOMES.get(reason.outcome) or _STAGES.get(reason.stage, _AGAIN)
+    return Advice(text, tuple(_commands(reason, config)))
+
+
+def _commands(reason: Reason, config: str) -> Iterator[str]:
+    which = f"-c {shlex.quote(config)} --outcome {reason.outcome}"
+    which += f" --stage {reason.stage}" if reason.stage else ""
+    yield f"etl dead-letters list {which}"
+    if reason.outcome in _RETRIED:
+        yield f"etl dead-letters retry {which}"
+    if reason.outcome != "in_future":
+        yield f'etl dead-letters discard {which} --why "…"'
+
+
+def fill_gap(config: str, subscription: str, since: str, until: str) -> str:
+    """The command that completes a stretch of time."""
+    quoted = (shlex.quote(part) for part in (config, subscription))
+    return "etl backfill -c {} --subscription {}".format(*quoted) + f" --since {since} --until {until}"

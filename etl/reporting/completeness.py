@@ -1,0 +1,87 @@
+"""How far each subscription is complete within the scope, and what is missing. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from etl.windows import Window, merge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from etl.reporting.scope import Scope
+    from etl.schedule import History
+    from etl.subscription import Subscription
+
+
+@dataclass(frozen=True)
+class Completeness:
+    """Of one subscription. ``parts`` are complete, ``missing`` are not but should be; both lie within the scope.
+
+    ``up_to``: complete without a gap up to there; None if nothing is. ``ended``: complete up to the subscription's
+    own end. What lies between ``up_to`` and the moment the report was made is lag, not a gap.
+    """
+
+    name: str
+    parts: Sequence[Window]
+    missing: Sequence[Window]
+    up_to: datetime | None
+    ended: bool
+
+
+def completeness(
+    subscriptions: Sequence[Subscription], histories: Mapping[str, History], scope: Scope
+) -> list[Completeness]:
+    """One for each subscription name of the config that has to do with the scope, in the order of the names."""
+    if scope.window.empty:
+        return []
+    names = sorted({s.name for s in subscriptions})
+    each = (_of([s for s in subscriptions if s.name == name], histories.get(name), scope) for name in names)
+    return [one for one in each if one is not None]
+
+
+def _of(versions: Sequence[Subscription], history: History | None, scope: Scope) -> Completeness | None:
+    """None where the subscription was not to bill anything within the scope."""
+    lives = scope.window.clamp(_begin(versions), _end(versions))
+    parts = merge(w.clamp(lives.since, lives.until) for w in (history.intervals if history else ()))
+    start = history.starts if history else None
+    # Where no schedule began, nobody promised anything before the first window that was run.
+    begin = start or (parts[0].since if parts else scope.window.since)
+    expected = lives.clamp(begin, scope.at)
+    if expected.empty and not parts:
+        return None
+    missing = _without(expected, parts)
+    up_to = missing[0].since if missing and missing[0].since > expected.since else None
+    if not missing:
+        up_to = parts[-1].until if parts else None
+    late = missing.pop() if missing and scope.open and missing[-1].until == scope.at else None
+    ended = not missing and late is None and bool(parts) and parts[-1].until == _end(versions)
+    return Completeness(versions[0].name, parts, missing, up_to, ended)
+
+
+def _without(whole: Window, parts: Sequence[Window]) -> list[Window]:
+    """What of ``whole`` lies in none of ``parts`` (disjoint, in order)."""
+    left, since = [], whole.since
+    for part in parts:
+        left.append(Window(since, min(part.since, whole.until)))
+        since = max(since, part.until)
+    left.append(Window(since, whole.until))
+    return [window for window in left if not window.empty]
+
+
+def _begin(versions: Sequence[Subscription]) -> datetime | None:
+    begins = [v.since for v in versions]
+    return None if None in begins else min(b for b in begins if b)
+
+
+def _end(versions: Sequence[Subscription]) -> datetime | None:
+    ends = [v.until for v in versions]
+    return None if None in ends else max(e for e in ends if e)
+
+
+def up_to(found: Sequence[Completeness]) -> datetime | None:
+    """Up to where every subscription is complete; those that have ended do not hold it back."""
+    going = [one.up_to for one in found if not one.ended] or [one.up_to for one in found]
+    return None if not going or None in going else min(moment for moment in going if moment)
