@@ -37,7 +37,7 @@ bench-growth: $(DEV)
 	$(BIN)/python -m benchmarks growth
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-ci .venv-airflow build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/uv:
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
