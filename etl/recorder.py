@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     #: Makes the dead letters of pairs: (pairs, outcome, a reason for each) → letters.
     Letters = Callable[[pd.DataFrame, str, Sequence[str]], list[DeadLetter]]
 
+#: What the sent log keeps of a usage event; bodies, the bulk of a frame, stay out of the copies.
+RECORDED = ["transaction_id", "key", "digest", "subscription", "customer_id", "event_type", "timestamp"]
 MAX_UNRECORDED = 100_000
 GROUP_EVENTS = 40_000
 GROUP_LETTERS = 1_000
@@ -209,7 +211,7 @@ class Recorder:
         sent, pairs, ended = [], [], self._ended
         for key, (events, outgoing) in list(self._outgoing.items()):
             if outgoing.confirmed.any():
-                sent.append(events[outgoing.confirmed])
+                sent.append(events[RECORDED][outgoing.confirmed])
                 if outgoing.numbers is None:
                     pairs.append(sent[-1])
             if outgoing.numbers is not None:

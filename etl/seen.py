@@ -33,6 +33,13 @@ def key_words(keys: pd.Series | pa.Array | np.ndarray) -> np.ndarray:
     return words[array.offset : array.offset + len(array)]
 
 
+def ordered(words: np.ndarray) -> np.ndarray:
+    """The stable order (int64) of keys, shape (n, 2). Where no first words are the same, they alone decide it."""
+    order = np.argsort(words[:, 0])
+    first = words[order, 0]
+    return order if (first[1:] != first[:-1]).all() else np.lexsort((words[:, 1], words[:, 0]))
+
+
 class SeenIds:
     """The ids of one run so far. A context manager: closing drops the temporary file."""
 
@@ -101,18 +108,23 @@ class SeenIds:
         return self._file.mapped(offset, (2, length))
 
 
+def repeats(words: np.ndarray) -> np.ndarray:
+    """Bool for every key but the first: whether it is the same as the one before."""
+    same: np.ndarray = (words[1:, 0] == words[:-1, 0]) & (words[1:, 1] == words[:-1, 1])
+    return same
+
+
 def _first_of_each(words: np.ndarray) -> np.ndarray:
     """Positions of the first occurrence of every distinct key."""
-    order = np.lexsort((words[:, 1], words[:, 0]))
-    ordered = words[order]
+    order = ordered(words)
     new = np.ones(len(words), bool)
-    new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    new[1:] = ~repeats(words[order])
     return order[new]
 
 
 def _sorted(words: np.ndarray) -> np.ndarray:
     """In order, as shape (2, n): searching wants the first words side by side."""
-    return np.ascontiguousarray(words[np.lexsort((words[:, 1], words[:, 0]))].T)
+    return np.ascontiguousarray(words[ordered(words)].T)
 
 
 def _among(words: np.ndarray, block: np.ndarray) -> np.ndarray:

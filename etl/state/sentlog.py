@@ -15,7 +15,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from etl.bloom import Bloom, FilterStack, Probes, near
-from etl.seen import key_words
+from etl.seen import key_words, ordered, repeats
 from etl.state import rows
 from etl.state.schema import Moment, microseconds, runs, sent_log, sent_segments, take_numbers
 
@@ -129,9 +129,9 @@ class SentLog:
         Follow with ``committed`` or ``rolled_back``.
         """
         keys = key_words(sent["key"])
-        order = np.lexsort((keys[:, 1], keys[:, 0]))
+        order = ordered(keys)
         repeated = np.zeros(len(order), bool)
-        repeated[1:] = (keys[order[1:]] == keys[order[:-1]]).all(axis=1)
+        repeated[1:] = repeats(keys[order])
         known = self.find(connection, keys, sent["transaction_id"])
         keep = order[~repeated & ~np.isin(order, list(known))]
         if len(keep):
