@@ -200,7 +200,8 @@ class Run(View):
 
     def stop(self, counts: Counts, error: BaseException, *, forget_letters: bool = False) -> None:
         """End an incomplete run. Where the database cannot take even that, the run is found dead by the next one."""
-        self._stop(counts, error, forget_letters=forget_letters)
+        # A commit whose answer was lost may have happened: its counts are in the row, together with its ids.
+        self._stop(None if self._lost else counts, error, forget_letters=forget_letters)
 
     def _stop(self, counts: Counts | None, error: BaseException, *, forget_letters: bool) -> None:
         values: dict[str, Any] = {"status": "stopped", "ended": self._now(), "error": _describe(error)}

@@ -21,7 +21,9 @@ from tests.support.postgres import Cluster
 from tests.support.workspace import ago
 from tests.torture.conftest import Figures
 from tests.torture.life import Life
+from tests.torture.lossy import LossyProxy
 from tests.torture.runs import Ended, Mill
+from tests.torture.watch import watch
 
 _SECONDS = 60.0
 _HOUR = timedelta(hours=1)
@@ -33,7 +35,7 @@ def stopped(ended: Ended, message: str) -> None:
     assert ended.report["error"]["type"] == "StateError"
     assert message in ended.stderr
     assert "What was recorded before stays recorded" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    assert "Traceback" not in ended.stderr, ended.stderr
 
 
 # ----------------------------------------------------------------------------------------- PostgreSQL
@@ -55,9 +57,10 @@ def test_postgres_killed_and_restarted_mid_run(
     with life.watch() as seen:
         wait(lambda: seen.look().sent > 0)
         postgres_cluster.crash()
-    ended = running.wait()
-    stopped(ended, "the state database postgresql+psycopg://")
-    postgres_cluster.start()
+    try:
+        stopped(running.wait(), "the state database postgresql+psycopg://")
+    finally:
+        postgres_cluster.start()
     life.newly_accepted()
     life.standin.set_faults()
     with life.watch() as seen:
@@ -68,6 +71,32 @@ def test_postgres_killed_and_restarted_mid_run(
     life.check()
     life.check_every_row()
     figures(recorded_before=recorded, ids_sent_again=life.standin.stats()["duplicates"])
+
+
+def test_a_commit_whose_answer_is_lost_is_counted_once(
+    tmp_path: Path, recording: tuple[Standin, Path], mill: Mill, postgres: str, postgres_cluster: Cluster
+) -> None:
+    """The run cannot know that it was recorded; the state does, in its rows and in its counts alike."""
+    with LossyProxy(postgres_cluster.port) as proxy:
+        state = postgres.replace(f":{postgres_cluster.port}/", f":{proxy.port}/")
+        life = Life(tmp_path, *recording, mill, state)
+        life.arrive(6_000, 1_500)
+        life.standin.set_faults([{"kind": "delay", "when": "after_taking", "seconds": 0.1}])
+        running = life.start()
+        wait(lambda: life.standin.stats()["statuses"].get("200", 0) > 0)
+        with watch(postgres) as seen:
+            # The writer's second commit: the next is a record.
+            wait(lambda: seen.look().sent > 0 and seen.value("SELECT count(*) FROM token_fingerprints") > 0)
+            proxy.lose.set()
+            stopped(running.wait(), "the state database postgresql+psycopg://")
+            assert proxy.lost.is_set()
+            # Where it was the last commit that lost its answer, the run is complete and does not know.
+            assert seen.look().status in ("stopped", "complete")
+            assert life.sum_of_sent(seen) == seen.value("SELECT count(*) FROM sent_log") > 0
+        life.standin.set_faults()
+        assert life.run().code in (0, 1)
+        life.check()
+        life.check_every_row()
 
 
 def test_postgres_that_cannot_be_reached_stops_a_run_before_it_begins(
