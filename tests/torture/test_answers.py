@@ -58,7 +58,10 @@ def recovers(life: Life) -> None:
     life.check()
 
 
-@pytest.mark.parametrize("answer", STOPPING)
+@pytest.mark.parametrize(
+    "answer",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in ("409", "415") else []) for name in STOPPING],
+)
 def test_an_answer_that_no_later_request_would_better_stops_the_run(life: Life, answer: str) -> None:
     """To every request: nothing is recorded, and the window stays where it was."""
     fault, message = STOPPING[answer]
@@ -95,6 +98,7 @@ def test_a_metronome_that_cannot_be_reached_stops_the_run_after_retry_for(life: 
     recovers(life)
 
 
+@pytest.mark.slow
 def test_silence_stops_the_run_after_retry_for(life: Life) -> None:
     """Metronome may have taken the events; they are sent again and taken once."""
     life.standin.set_faults([{"kind": "silence", "when": "after_taking"}])
@@ -132,6 +136,7 @@ def test_a_typo_in_a_mapping_does_not_turn_a_day_into_dead_letters(life: Life, f
     life.check()
 
 
+@pytest.mark.slow
 def test_ten_chunks_that_metronome_refuses_whole_stop_the_run(life: Life) -> None:
     """Every event of the first ten chunks was refused: nothing of it is kept."""
     life.arrive(2_000)
