@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -217,6 +218,15 @@ def test_no_event_content_in_a_message(store, monkeypatch):
         run.record(sent([]), [letter("m2", event="TOP SECRET")], Counts())
     assert "TOP SECRET" not in f"{caught.value!r} {caught.value.__cause__!r}"
     assert Path(__file__).name not in str(caught.value)
+
+
+def test_a_database_can_be_made_by_several_at_once(tmp_path):
+    """The first runs of a pipeline may start together: all find the database made, none finds it locked."""
+    for number in range(20):
+        store = open_state(f"sqlite:///{tmp_path}/{number}.db", retention=days(0, 100).until - DAY)
+        with ThreadPoolExecutor(6) as together:
+            for made in [together.submit(store.database.prepare) for _ in range(6)]:
+                made.result()
 
 
 def test_a_database_that_somebody_else_keeps_locked_can_be_tried_again(tmp_path, monkeypatch):
