@@ -33,7 +33,19 @@ SUBSCRIPTIONS = [
     {"name": "calls", "trigger": 'event = "api_call"', "mapping": OTHER_IDS},
 ]
 
-KINDS = ("good", "good", "good", "page", "opted_out", "no_customer", "long_id", "old", "future", "poison", "other")
+KINDS = (
+    "good",
+    "good",
+    "good",
+    "page",
+    "opted_out",
+    "no_customer",
+    "long_id",
+    "old",
+    "future",
+    "poison",
+    "other",
+)
 
 kinds = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 30)), max_size=60)
 FAULTS = [
@@ -134,14 +146,20 @@ def poisoned(running_standin: Standin) -> Standin:
 
 
 common = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 
 @common
 @given(kinds, kinds, st.sampled_from(FAULTS), st.integers(0, 2**31))
 def test_two_runs_count_every_pair_as_the_precedence_says(
-    poisoned: Standin, first: list[tuple[str, int]], second: list[tuple[str, int]], faults: list[Any], seed: int
+    poisoned: Standin,
+    first: list[tuple[str, int]],
+    second: list[tuple[str, int]],
+    faults: list[Any],
+    seed: int,
 ) -> None:
     """A run, then one over more rows, some of them the same, some with other content."""
     sent: dict[str, str] = {}
@@ -202,7 +220,9 @@ def test_an_interrupted_run_balances_and_the_next_one_sends_the_rest(
         assert set(poisoned.ids()) == {e["messageId"] for e in events}
 
 
-def prepare(folder: Path, standin: Standin, faults: list[Any], seed: int, batch_rows: int = 65_536) -> Workspace:
+def prepare(
+    folder: Path, standin: Standin, faults: list[Any], seed: int, batch_rows: int = 65_536
+) -> Workspace:
     standin.reset()
     standin.configure(poison_prefix="poison", faults=faults, seed=seed)
     workspace = Workspace(folder, standin)

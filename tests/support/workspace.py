@@ -102,7 +102,7 @@ class Workspace:
 
     def cli(self, *arguments: str, timeout: float = 60, **options: Any) -> subprocess.CompletedProcess[str]:
         """The real command, in a process of its own, in this folder."""
-        return subprocess.run(  # noqa: S603 - our own command
+        return subprocess.run(
             [sys.executable, "-m", "etl", *arguments],
             cwd=self.path,
             env=os.environ | self.env,
