@@ -112,11 +112,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _show(error: Exception) -> int:
-    from etl.cli.output import show_error, show_unexpected
+    from etl.cli.output import readers_may_leave, show_error, show_unexpected
     from etl.errors import EtlError
 
-    if isinstance(error, EtlError):
-        show_error(error)
-        return error.exit_code
-    show_unexpected(error)
-    return 3
+    with readers_may_leave():
+        if isinstance(error, EtlError):
+            show_error(error)
+        else:
+            show_unexpected(error)
+    return error.exit_code if isinstance(error, EtlError) else 3

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import traceback
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +17,7 @@ from etl.errors import ConfigError, EtlError
 from etl.report import OUTCOMES, Report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 #: What each outcome that needs a look means, and where to look.
 _ADVICE = {
@@ -65,16 +67,40 @@ def report_of(run: Callable[[], Report], *, as_json: bool, quiet: bool = False) 
     try:
         report = run()
     except EtlError as error:
-        if as_json:
-            print_json(_failed(error).as_dict())
-        elif error.report is not None:
-            show_report(error.report)
+        with readers_may_leave():
+            if as_json:
+                print_json(_failed(error).as_dict())
+            elif error.report is not None:
+                show_report(error.report)
         raise
-    if as_json:
-        print_json(report.as_dict())
-    elif report.exit_code or not quiet:
-        show_report(report)
+    except Exception as error:  # noqa: BLE001 - a bug, or a terminal that went away; either way an object is printed
+        with readers_may_leave():
+            show_unexpected(error)
+            if as_json:
+                told = {"type": type(error).__name__, "message": "unexpected; standard error says where"}
+                print_json(Report(exit_code=3, error=told).as_dict())
+        return 3
+    with readers_may_leave():
+        if as_json:
+            print_json(report.as_dict())
+        elif report.exit_code or not quiet:
+            show_report(report)
     return report.exit_code
+
+
+@contextmanager
+def readers_may_leave() -> Iterator[None]:
+    """Whoever read our output has gone: nothing more can be told, but the exit code still is."""
+    try:
+        yield
+    except BrokenPipeError:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except BrokenPipeError:
+                # What is left in the buffer would fail again when Python ends, and take the place of the exit code.
+                with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a device
+                    os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def _failed(error: EtlError) -> Report:

@@ -244,4 +244,6 @@ def _json(counts: Counts) -> str:
 
 
 def _describe(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    # The text of any other exception may quote an event.
+    told = str(error) if isinstance(error, EtlError) else ""
+    return f"{type(error).__name__}: {told}" if told else type(error).__name__

@@ -1,0 +1,84 @@
+"""The exit code tells what became of the run even when nobody reads what it prints (DESIGN §6)."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from etl import wiring
+from etl.cli.output import report_of
+from tests.support.workspace import track
+
+if TYPE_CHECKING:
+    from tests.support.workspace import Workspace
+
+
+def _unread(workspace: Workspace, stream: str, *arguments: str) -> int:
+    """The exit code of the command when the reader of ``stream`` has gone."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: writer}
+    try:
+        return subprocess.run(
+            [sys.executable, "-m", "etl", *arguments],
+            cwd=workspace.path,
+            env=os.environ | workspace.env,
+            check=False,
+            timeout=60,
+            stdout=streams["stdout"],
+            stderr=streams["stderr"],
+        ).returncode
+    finally:
+        os.close(writer)
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_stopped_run_exits_3_when_its_reader_has_gone(workspace: Workspace, stream: str) -> None:
+    """Exit 1 would say that the window is complete."""
+    workspace.write([track("a")])
+    workspace.config()
+    workspace.env["METRONOME_BEARER_TOKEN"] = "not-the-token"
+    assert _unread(workspace, stream, "run", "-c", "etl.yml", "--json") == 3
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_complete_run_exits_0_when_its_reader_has_gone(workspace: Workspace, stream: str) -> None:
+    """What was billed is billed, read or not."""
+    workspace.write([track("a")])
+    workspace.config()
+    arguments = ["--json"] if stream == "stdout" else []
+    assert _unread(workspace, stream, "run", "-c", "etl.yml", *arguments) == 0
+
+
+def test_a_bug_prints_an_object_without_what_the_exception_quotes(capsys: pytest.CaptureFixture[str]) -> None:
+    """``--json`` prints one object whatever the exit code; an exception's text may quote an event."""
+
+    def run() -> None:
+        raise ValueError("cannot convert 'acme secret'")
+
+    assert report_of(run, as_json=True) == 3  # type: ignore[arg-type]
+    printed = capsys.readouterr()
+    assert "secret" not in printed.out + printed.err
+    told = json.loads(printed.out)
+    assert (told["exit_code"], told["complete"], told["error"]["type"]) == (3, False, "ValueError")
+
+
+def test_what_a_bug_quotes_stays_out_of_the_state(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``etl status`` shows what a run was stopped by: its kind, not an event's content."""
+
+    def broken(*_: object) -> None:
+        raise ValueError("cannot convert 'acme secret'")
+
+    monkeypatch.setattr("etl.pipeline.examine", broken)
+    workspace.write([track("a")])
+    workspace.config()
+    with pytest.raises(ValueError, match="secret"):
+        workspace.run()
+    assert list(wiring.state_of(workspace.load()).runs("test")["error"]) == ["ValueError"]
