@@ -15,6 +15,7 @@ from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow.compute as pc
 
 from etl import held
@@ -35,7 +36,6 @@ from etl.seen import SeenIds
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    import numpy as np
     import pandas as pd
 
     from etl.events import Path
@@ -179,9 +179,12 @@ class _Line:
                 self._touch(chosen)
             self.recorder.add_letters(self._letters(examined, chosen, outcome))
         events = pairs[outcomes == "send"].reset_index(drop=True)
-        self.recorder.expect(events, partial(dead.held_back, examined))
-        self._touch(events)
-        self._submit(events)
+        if len(
+            events
+        ):  # expecting none would keep the batch in memory until the next commit, which may be far off
+            self.recorder.expect(events, partial(dead.held_back, examined))
+            self._touch(events)
+            self._submit(events)
 
     def _touch(self, pairs: pd.DataFrame) -> None:
         """Before the first pair of a subscription is sent, or held to be sent: no other version may bill its time."""
@@ -198,10 +201,21 @@ class _Line:
         pairs = _identified(held.pairs(due))
         known = self.log.lookup(pairs)
         self._let_go(due, pairs, known)
-        first = ~pairs["key"].duplicated().to_numpy(bool)
-        new = pairs[(known == UNKNOWN) & first].reset_index(drop=True)
+        outcomes = decide(
+            pairs["timestamp"], np.ones(len(pairs), bool), known, self.job.clock(), self.job.max_age
+        )
+        self._give_up(due, pairs[outcomes == "too_old"])
+        new = pairs[outcomes == "send"].drop_duplicates("key", ignore_index=True)
         self.recorder.expect(new, partial(held.letters, due), numbers=new["number"].to_numpy())
         self._submit(new)
+
+    def _give_up(self, due: Sequence[HeldLetter], old: pd.DataFrame) -> None:
+        """Held pairs that nobody released until they were too old: the letter says so from now on."""
+        self.recorder.end([int(number) for number in old["number"]])
+        reasons = [
+            f"held until due, and older than max_age ({_days(self.job)} days) before a run released it"
+        ]
+        self.recorder.add_letters(held.letters(due, old, "too_old", reasons * len(old)))
 
     def _let_go(self, due: Sequence[HeldLetter], pairs: pd.DataFrame, known: np.ndarray) -> None:
         """Held pairs whose id was sent another way meanwhile are held no more; with other content they are drift."""
@@ -242,10 +256,8 @@ class _Line:
     def _letters(self, examined: Examined, pairs: pd.DataFrame, outcome: str) -> list[DeadLetter]:
         match outcome:
             case "too_old":
-                days = self.job.max_age / timedelta(days=1)
-                return dead.held_back(
-                    examined, pairs, outcome, [f"older than max_age ({days:g} days)"] * len(pairs)
-                )
+                reasons = [f"older than max_age ({_days(self.job)} days)"] * len(pairs)
+                return dead.held_back(examined, pairs, outcome, reasons)
             case "in_future":
                 due = [datetime.fromisoformat(stamp) - MAX_AHEAD for stamp in pairs["timestamp"]]
                 reasons = ["more than 24 hours ahead; held until it is due"] * len(pairs)
@@ -306,6 +318,10 @@ def _paths(job: Job) -> frozenset[Path] | None:
             return None
         paths |= billing.compiled.paths
     return frozenset(paths)
+
+
+def _days(job: Job) -> str:
+    return f"{job.max_age / timedelta(days=1):g}"
 
 
 def _by_subscription(frame: pd.DataFrame) -> dict[str, int]:

@@ -109,6 +109,19 @@ def test_an_event_in_the_future_is_held_and_released_when_due(workspace: Workspa
     assert letters(workspace) == []
 
 
+def test_a_held_event_that_no_run_released_in_time_is_too_old_and_not_sent(workspace: Workspace) -> None:
+    """Metronome ignores a repeated id for 34 days only: what is older than max_age is not sent, held or not."""
+    workspace.config(source={"overlap": "1h"})
+    workspace.write([track("m1", timestamp=ago(days=-3))])
+    assert at(workspace).in_future == 1
+    late = at(workspace, days=37)
+    assert late.counts is not None
+    assert (late.released, late.counts.new_letters, late.exit_code) == (0, {"too_old": 1}, 1)
+    assert (workspace.standin.ids(), late.requests) == ([], 0)
+    assert letters(workspace) == ["too_old"]
+    assert at(workspace, days=38).exit_code == 0
+
+
 def test_an_ad_hoc_run_leaves_the_gap_to_the_schedule(workspace: Workspace) -> None:
     import etl
 
