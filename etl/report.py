@@ -52,7 +52,7 @@ class Counts:
     new_letters: dict[str, int] = field(default_factory=dict)
     released: int = 0
     by_subscription: dict[str, PairCounts] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
     def of(self, subscription: str) -> PairCounts:
         """The pair counts of ``subscription``, made when first asked for."""
@@ -83,13 +83,18 @@ class Counts:
     def pairs(self) -> PairCounts:
         """The sum over all subscriptions."""
         total = PairCounts()
-        for counts in self.by_subscription.values():
-            for f in fields(PairCounts):
-                setattr(total, f.name, getattr(total, f.name) + getattr(counts, f.name))
+        with self._lock:  # else a count added meanwhile shows as an outcome without its match
+            for counts in self.by_subscription.values():
+                for f in fields(PairCounts):
+                    setattr(total, f.name, getattr(total, f.name) + getattr(counts, f.name))
         return total
 
     def as_dict(self) -> dict[str, Any]:
-        """Flat, JSON-ready, with the sums over all subscriptions."""
+        """Flat, JSON-ready, with the sums over all subscriptions; one moment's counts, from any thread."""
+        with self._lock:
+            return self._now()
+
+    def _now(self) -> dict[str, Any]:
         return {
             "read": self.read,
             "filtered": self.filtered,
