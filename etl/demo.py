@@ -13,10 +13,12 @@ from etl.windows import Window, rfc3339
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from etl.config import Config
+
 #: Opens nothing but the stand-in that the demo starts.
 TOKEN = "demo-token"  # noqa: S105
-_MADE_HERE = ("tracks", "state", "etl-demo.yml")
-_START = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=2)
+_MADE_HERE = ("tracks", "state", "etl-demo.yml", "report.html")
+_START = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=1)
 WINDOW = Window(_START, _START + timedelta(days=1))
 
 _CONFIG = """\
@@ -62,4 +64,16 @@ def write_config(folder: Path, url: str) -> Path:
     """The demo's config, billing the stand-in at ``url``."""
     path = folder / "etl-demo.yml"
     path.write_text(_CONFIG.format(start=rfc3339(_START), url=url))
+    return path
+
+
+def write_report(folder: Path, config: Config) -> Path:
+    """The HTML report of the demo's runs."""
+    from etl.reporting import collect, period, render
+    from etl.wiring import state_of
+
+    now = datetime.now(UTC)
+    path = folder / "report.html"
+    page = render(collect(config, state_of(config), period(config, now - timedelta(days=1), now, now)))
+    path.write_text(page, encoding="utf-8")
     return path

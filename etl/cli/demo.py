@@ -40,6 +40,7 @@ def command(folder: str) -> int:
         _step("4. The same window again sends nothing: every id is in the sent log")
         second = _show(api.run(config, demo.WINDOW.since, demo.WINDOW.until))
         accepted = standin.stats()["accepted"]
+    _step("5. A report for whoever asks whether everything was billed", demo.write_report(place, config))
     _step(f"Metronome's stand-in accepted {accepted:,} usage events, each of them once.")
     click.echo(_next_steps(path))
     return 0 if accepted == first.sent > 0 and second.sent == 0 else 3
