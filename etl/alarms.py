@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from etl import wiring
+from etl.schedule import open_names
 from etl.windows import Window, rfc3339
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _new_pairs(counts: dict[str, Any]) -> int:
 def _old_watermark(config: Config, state: StateStore, now: datetime) -> Iterator[Alarm]:
     histories = wiring.histories_of(config.pipeline, state)
     near = config.destination.max_age - config.alarms.unbillable_in
-    for name in sorted({s.name for s in config.subscriptions}):
+    for name in open_names(config.subscriptions, histories, now):
         mark = histories[name].watermark if name in histories else None
         if mark is None:
             if config.alarms.watermark_age is not None:

@@ -64,7 +64,7 @@ def schedule(
     """
     names = sorted({s.name for s in subscriptions})
     known = {name: histories.get(name, History()) for name in names}
-    pipeline_mark = _pipeline_mark(known, histories)
+    pipeline_mark = _pipeline_mark(subscriptions, histories, now)
     starts: dict[str, datetime] = {}
     needs: list[datetime] = []
     for name, history in known.items():
@@ -85,10 +85,37 @@ def billed_part(subscription: Subscription, window: Window, starts: datetime | N
     return window.clamp(subscription.since, subscription.until).clamp(starts, None)
 
 
-def _pipeline_mark(known: Mapping[str, History], all_names: Mapping[str, History]) -> datetime | None:
-    """How far the schedule has come: the slowest of today's names, or the furthest of those that were renamed away."""
-    today = [mark for h in known.values() if h.starts and (mark := h.watermark)]
-    before = [mark for h in all_names.values() if h.starts and (mark := h.watermark)]
+def lifetime(versions: Sequence[Subscription], window: Window) -> Window:
+    """The part of ``window`` between a name's first ``from`` and its last ``until``: outside it has nothing to bill.
+
+    Only there a run can complete the name: whoever moves its ``until`` later finds the time since unbilled.
+    """
+    ends = [v.until for v in versions]
+    end = None if None in ends else max(e for e in ends if e)
+    return window.clamp(_first_from(versions), end)
+
+
+def open_names(
+    subscriptions: Sequence[Subscription], histories: Mapping[str, History], now: datetime
+) -> list[str]:
+    """The names that scheduled runs still have to complete: begun, and not complete up to their last ``until``."""
+    found = []
+    for name in sorted({s.name for s in subscriptions}):
+        versions = [s for s in subscriptions if s.name == name]
+        mark = histories.get(name, History()).watermark
+        begun = (_first_from(versions) or now) <= now
+        if begun and not (mark and _finished(versions, mark)):
+            found.append(name)
+    return found
+
+
+def _pipeline_mark(
+    subscriptions: Sequence[Subscription], histories: Mapping[str, History], now: datetime
+) -> datetime | None:
+    """How far the schedule has come: the slowest open name, or the furthest of those that ended or were renamed."""
+    names = open_names(subscriptions, histories, now)
+    today = [mark for name in names if (h := histories.get(name)) and h.starts and (mark := h.watermark)]
+    before = [mark for h in histories.values() if h.starts and (mark := h.watermark)]
     return min(today, default=None) or max(before, default=None)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from etl import wiring
+from etl.schedule import open_names
 from etl.windows import Window, gaps, merge, rfc3339
 
 if TYPE_CHECKING:
@@ -68,13 +69,21 @@ def status(config: Config, now: datetime, runs: int = 10) -> Status:
         pipeline=config.pipeline,
         account=config.destination.account,
         now=now,
-        watermark=None if None in marks.values() else min(m for m in marks.values() if m),
+        watermark=_watermark(marks, open_names(config.subscriptions, histories, now)),
         watermarks=marks,
         gaps={name: gaps(merge(histories[name].intervals)) for name in names if name in histories},
         runs=state.runs(config.pipeline, limit=runs),
         letters={str(k): int(v) for k, v in counts.groupby("outcome")["letters"].sum().items()},
         sizes=state.sizes(),
     )
+
+
+def _watermark(marks: Mapping[str, datetime | None], names: Sequence[str]) -> datetime | None:
+    """Of the names that are still to be completed; when there are none, how far the last of them came."""
+    watched = [marks[name] for name in names]
+    if None in watched:
+        return None
+    return min((m for m in watched if m), default=max((m for m in marks.values() if m), default=None))
 
 
 def _run(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from etl.examine import Billing
 from etl.limits import Limits
 from etl.pipeline import Job
 from etl.ports import RunPlan, SubscriptionVersion
-from etl.schedule import History, billed_part, schedule
+from etl.schedule import History, billed_part, lifetime, schedule
 from etl.transform import compile_subscription
 from etl.versions import refuse_edits
 from etl.windows import ALL_TIME, Window, rfc3339
@@ -244,17 +244,29 @@ def _plan(
             )
             for s in chosen
         ],
-        intervals={s.name: window.clamp(starts.get(s.name), None) for s in chosen},
+        intervals=_intervals(chosen, window, starts),
         touches={version: part for version, part in parts.items() if not part.empty},
         scope=_scope(config, chosen, starts),
         fingerprint=None if token is None else hashlib.sha256(token.encode()).hexdigest(),
     )
 
 
+def _intervals(
+    chosen: Sequence[Subscription], window: Window, starts: Mapping[str, datetime]
+) -> dict[str, Window]:
+    """What the run completes, by name."""
+    names = {s.name for s in chosen}
+    parts = {name: lifetime([s for s in chosen if s.name == name], window) for name in names}
+    parts = {name: part.clamp(starts.get(name), None) for name, part in parts.items()}
+    return {name: part for name, part in parts.items() if not part.empty}
+
+
 def _scope(config: Config, chosen: Sequence[Subscription], starts: Mapping[str, datetime]) -> str:
     """Names everything that decides which pairs a part of the source yields, so that a mark holds only for it."""
     parts = [(s.name, s.version, s.since, s.until, starts.get(s.name)) for s in chosen]
-    content = [config.destination.account, config.limits.model_dump(mode="json"), sorted(map(str, parts))]
+    read = [config.source.cursor, getattr(config.source, "layout", None)]
+    limits = config.limits.model_dump(mode="json")
+    content = [config.destination.account, read, limits, sorted(map(str, parts))]
     return hashlib.sha256(orjson.dumps(content)).hexdigest()
 
 

@@ -151,3 +151,13 @@ def test_an_opted_out_event_is_filtered(workspace: Workspace) -> None:
 
 def letters(workspace: Workspace) -> list[Any]:
     return list(wiring.state_of(workspace.load()).dead_letters("test")["outcome"])
+
+
+def test_a_later_until_bills_the_time_since(workspace: Workspace) -> None:
+    """A run completes a subscription only within its own life."""
+    workspace.config([{**USAGE, "until": ago(days=6)}], source={"overlap": "1h", "start": ago(days=9)})
+    workspace.write([track("m1", receivedAt=ago(days=7)), track("m2", receivedAt=ago(days=5))])
+    assert at(workspace).sent == 1
+    workspace.config([USAGE], source={"overlap": "1h", "start": ago(days=9)})
+    assert at(workspace, hours=1).sent == 1
+    assert sorted(workspace.standin.ids()) == ["m1", "m2"]

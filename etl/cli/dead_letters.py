@@ -127,9 +127,12 @@ def retry(config_path: str, dry_run: bool, as_json: bool, **filters: Any) -> int
 @command.command()
 @config_option
 @_filters
+@click.option("--all", "everything", is_flag=True, help="Every open one, where nothing else is named.")
 @click.option("--why", required=True, help="Kept with them, for the auditor.")
-def discard(config_path: str, why: str, **filters: Any) -> int:
+def discard(config_path: str, everything: bool, why: str, **filters: Any) -> int:
     """These are never to be billed. Seen again, they stay closed."""
+    if not everything and not any(filters.values()):
+        raise click.UsageError("name the dead letters by number or filter, or all of them with --all")
     config, state = _opened(config_path)
     closed = state.discard([int(n) for n in _found(config, state, filters)["letter"]], why)
     click.echo(f"{closed:,} dead letters discarded", err=True)

@@ -42,7 +42,9 @@ def same(pipeline: str, letter: DeadLetter) -> bytes:
     The pair (by message id, else by place) and what befell it; of a pair that was mapped the id and content tell
     more than the wording of the reason, of one that was not the reason is all there is.
     """
-    place = [letter.message_id] if letter.message_id else [letter.origin, letter.row]
+    # In a warehouse the row is the place in a query's answer: only with the cursor it tells events apart.
+    at = letter.cursor.isoformat() if letter.cursor else None
+    place = [letter.message_id] if letter.message_id else [letter.origin, letter.row, at]
     trouble = [letter.transaction_id, letter.digest]
     if letter.outcome in ("rejected", "unreadable"):
         trouble = [letter.stage, letter.reason]
@@ -177,9 +179,10 @@ def erase(connection: sa.Connection, of: Mapping[str, str | None], now: datetime
 
 
 def forget(connection: sa.Connection, run: int) -> None:
-    """Drop the letters that this run saw first and that nobody has dealt with."""
+    """Drop the letters that only this run saw and that nobody has dealt with."""
     columns = dead_letters.c
-    connection.execute(dead_letters.delete().where(columns.first_run == run, columns.status == "open"))
+    only = (columns.first_run == run) & (columns.last_run == run)
+    connection.execute(dead_letters.delete().where(only, columns.status == "open"))
 
 
 def parts(items: list[Any]) -> Iterator[list[Any]]:
