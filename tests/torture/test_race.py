@@ -61,7 +61,9 @@ def refused(life: Life, ended: Ended) -> None:
 
 def test_disjoint_windows_run_together(life: Life) -> None:
     """Both are running at the same moment, and both complete."""
-    life.arrive(300)
+    # Something to send in both windows, so that neither run ends before the faults do.
+    life.arrive(150, received=ago(hours=2))
+    life.arrive(150, received=ago(hours=1))
     life.run("--since", ago(days=3), "--until", ago(days=2))
     life.standin.set_faults(BUSY)
     middle = ago(minutes=90)
