@@ -18,6 +18,7 @@ test-browser: $(DEV)
 	$(BIN)/python -m pytest -m "browser and not slow"
 
 check: $(DEV)
+	$(BIN)/uv pip check --quiet --python $(BIN)/python
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
