@@ -31,6 +31,8 @@ _UNFINISHED = (".tmp", ".temp", ".temporary", ".inprogress", ".partial", ".crc",
 #: ``?region=…&endpoint_override=…`` at the end of an object store's URL; any other ``?`` belongs to a glob.
 _OPTIONS = re.compile(r"\?[a-z_]+=[^&/]*(?:&[a-z_]+=[^&/]*)*$")
 
+#: Google's client tries again for a quarter of an hour when it finds no credentials, or nothing answers.
+_GOOGLE_RETRY_SECONDS = 60
 
 #: A set of characters, or any one character, of a glob.
 _WILDCARD = re.compile(r"\[!?[^\]/]+\]|.", re.DOTALL)
@@ -99,10 +101,11 @@ def _open(location: str, base: Path) -> tuple[fs.FileSystem, str, str]:
     if scheme == "file":
         return fs.LocalFileSystem(), place.rstrip("/"), ""
     root, _, key = place.partition("/")
+    asked = options.group() if options else ""
+    if _SCHEMES[scheme] == "gs" and "retry_limit_seconds=" not in asked:
+        asked += f"{'&' if asked else '?'}retry_limit_seconds={_GOOGLE_RETRY_SECONDS}"
     try:
-        filesystem, bucket = fs.FileSystem.from_uri(
-            f"{_SCHEMES[scheme]}://{root}{options.group() if options else ''}"
-        )
+        filesystem, bucket = fs.FileSystem.from_uri(f"{_SCHEMES[scheme]}://{root}{asked}")
     except (OSError, ValueError) as error:
         raise SourceError(f"cannot open source.path {location}: {error}") from error
     return filesystem, f"{bucket.rstrip('/')}/{key}".rstrip("/"), f"{scheme}://"

@@ -1,10 +1,18 @@
-"""A real S3 API for the tests of sources."""
+"""Real APIs of S3 and Google Cloud Storage for the tests of sources."""
 
 from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from urllib.parse import quote
+from urllib.request import Request, urlopen
 
 import boto3
 import pytest
 from botocore.config import Config
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from moto.server import ThreadedMotoServer
 
 
@@ -36,6 +44,59 @@ def bucket(s3_server, monkeypatch):
         client.delete_object(Bucket="lake", Key=item["Key"])
     client.delete_bucket(Bucket="lake")
     client.close()
+
+
+@pytest.fixture(scope="session")
+def gcs_server():
+    command = [sys.executable, "-m", "tests.sources.gcs_server"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        process.stdin.close()
+
+
+@pytest.fixture(scope="session")
+def service_account(tmp_path_factory):
+    """A key file as Google hands it out: its owner signs his requests himself."""
+    key = rsa.generate_private_key(65537, 2048)
+    path = tmp_path_factory.mktemp("google") / "key.json"
+    account = {
+        "type": "service_account",
+        "project_id": "project",
+        "private_key_id": "1",
+        "private_key": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
+        "client_email": "reader@project.iam.gserviceaccount.com",
+        "token_uri": "http://127.0.0.1:1/",
+    }
+    path.write_text(json.dumps(account))
+    return path
+
+
+@pytest.fixture
+def gcs(gcs_server, service_account, monkeypatch):
+    """An empty bucket of Google's; where it is and who may read it comes from Google's own variables."""
+    monkeypatch.setenv("CLOUD_STORAGE_EMULATOR_ENDPOINT", gcs_server)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(service_account))
+    with urlopen(f"{gcs_server}/wipe") as response:
+        response.read()
+    post(f"{gcs_server}/storage/v1/b?project=project", b'{"name": "lake"}', "application/json")
+    return GoogleBucket(gcs_server)
+
+
+def post(url, data, kind):
+    with urlopen(Request(url, data, {"Content-Type": kind}, method="POST")) as response:
+        response.read()
+
+
+class GoogleBucket:
+    """Where a lake is put in Google Cloud Storage."""
+
+    location = "gs://lake"
+
+    def __init__(self, address):
+        self._upload = f"{address}/upload/storage/v1/b/lake/o?uploadType=media&name="
+
+    def put(self, key, data):
+        post(self._upload + quote(key, safe=""), data, "application/octet-stream")
 
 
 class Bucket:

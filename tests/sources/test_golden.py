@@ -213,8 +213,9 @@ def test_a_lake_on_disk(tmp_path, expected):
     assert usage_events(as_lake(Folder(tmp_path))) == expected
 
 
-def test_a_lake_in_s3(bucket, expected):
-    assert usage_events(as_lake(bucket)) == expected
+@pytest.mark.parametrize("kind", ["bucket", "gcs"])
+def test_a_lake_in_an_object_store(kind, expected, request):
+    assert usage_events(as_lake(request.getfixturevalue(kind))) == expected
 
 
 @pytest.mark.parametrize("fast", [True, False], ids=["adbc", "sqlalchemy"])

@@ -1,4 +1,4 @@
-"""Segment's data lake: its folders and columns, on disk and behind a real S3 API."""
+"""Segment's data lake: its folders and columns, on disk and behind the APIs of S3 and Google Cloud Storage."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from tests.sources.support import DAY, START, at, ids
 ROOT = "segment-data/data/src1"
 
 
-@pytest.fixture(params=["disk", "s3"])
+@pytest.fixture(params=["disk", "bucket", "gcs"])
 def store(request, tmp_path):
-    return Folder(tmp_path) if request.param == "disk" else request.getfixturevalue("bucket")
+    return Folder(tmp_path) if request.param == "disk" else request.getfixturevalue(request.param)
 
 
 def rows(names, hour, **columns):
@@ -117,23 +117,35 @@ def test_only_asked_columns_are_read_from_a_lake(store):
     assert batch.table.column_names == ["message_id", "event", "type", "received_at", "job_id"]
 
 
-def test_a_corrupt_object_is_named_by_its_address(bucket):
-    bucket.put(key(1), b"PAR1 no Parquet PAR1")
+@pytest.mark.parametrize("kind", ["bucket", "gcs"])
+def test_a_corrupt_object_is_named_by_its_address(kind, request):
+    store = request.getfixturevalue(kind)
+    store.put(key(1), b"PAR1 no Parquet PAR1")
     with pytest.raises(SourceError) as error:
-        read(f"s3://lake/{ROOT}")
-    assert str(error.value).startswith(f"s3://lake/{key(1)} cannot be read as Parquet: ")
+        read(f"{store.location}/{ROOT}")
+    assert str(error.value).startswith(f"{store.location}/{key(1)} cannot be read as Parquet: ")
 
 
-@pytest.mark.parametrize("location", ["s3://lake/nothing/", "s3://lake/*.parquet"])
-def test_a_bucket_without_files_stops_the_run(bucket, location):
+@pytest.mark.parametrize("location", ["nothing/", "*.parquet"])
+@pytest.mark.parametrize("kind", ["bucket", "gcs"])
+def test_a_bucket_without_files_stops_the_run(kind, location, request):
+    store = request.getfixturevalue(kind)
     with pytest.raises(SourceError, match="matches no file"):
-        read(location)
+        read(f"{store.location}/{location}")
 
 
-@pytest.mark.usefixtures("bucket")
-def test_a_bucket_that_is_not_there_stops_the_run():
-    with pytest.raises(SourceError, match=r"source.path s3://nowhere"):
-        read("s3://nowhere/x")
+@pytest.mark.parametrize("kind", ["bucket", "gcs"])
+def test_a_bucket_that_is_not_there_stops_the_run(kind, request):
+    place = request.getfixturevalue(kind).location.replace("lake", "nowhere") + "/x"
+    with pytest.raises(SourceError, match=rf"source.path {place}"):
+        read(place)
+
+
+def test_a_google_bucket_that_nobody_answers_for_stops_the_run(gcs, monkeypatch):
+    """Google's client would try again for a quarter of an hour; ours does for a minute, or as the address says."""
+    monkeypatch.setenv("CLOUD_STORAGE_EMULATOR_ENDPOINT", "http://127.0.0.1:1")
+    with pytest.raises(SourceError, match=r"source.path gs://lake/x\?retry_limit_seconds=0.1"):
+        read("gs://lake/x?retry_limit_seconds=0.1")
 
 
 def test_an_address_may_name_its_own_endpoint(bucket, s3_server, monkeypatch):
@@ -145,10 +157,14 @@ def test_an_address_may_name_its_own_endpoint(bucket, s3_server, monkeypatch):
     assert batches[0].origin == f"s3://lake/{key(1)}"
 
 
-def test_raw_logs_are_read_from_s3(bucket):
+@pytest.mark.parametrize("kind", ["bucket", "gcs"])
+def test_raw_logs_are_read_from_object_stores(kind, request):
+    store = request.getfixturevalue(kind)
     day = int(START.timestamp() * 1000)
     line = b'{"messageId":"a","receivedAt":"2026-11-01T01:00:00.000Z","properties":{"n":1.10}}\n'
-    bucket.put(f"segment-logs/src1/{day}/1.gz", gzip.compress(line * 3))
-    (batch,) = LogsSource("s3://lake/segment-logs/").batches(DAY, {("properties",)})
+    store.put(f"segment-logs/src1/{day}/1.gz", gzip.compress(line * 3))
+    source = LogsSource(f"{store.location}/segment-logs/")
+    (batch,) = source.batches(DAY, {("properties",)})
     assert batch.table.column("properties").to_pylist() == ['{"n":1.10}'] * 3
-    assert batch.origin == f"s3://lake/segment-logs/src1/{day}/1.gz"
+    assert batch.origin == f"{store.location}/segment-logs/src1/{day}/1.gz"
+    assert list(source.batches(DAY, {("properties",)}, {batch.mark})) == []
