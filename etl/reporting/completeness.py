@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from etl.windows import Window, merge
+from etl.schedule import lifetime
+from etl.windows import ALL_TIME, Window, merge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,7 +45,7 @@ def completeness(
 
 def _of(versions: Sequence[Subscription], history: History | None, scope: Scope) -> Completeness | None:
     """None where the subscription was not to bill anything within the scope."""
-    lives = scope.window.clamp(_begin(versions), _end(versions))
+    lives = lifetime(versions, scope.window)
     parts = merge(w.clamp(lives.since, lives.until) for w in (history.intervals if history else ()))
     start = history.starts if history else None
     # Where no schedule began, nobody promised anything before the first window that was run.
@@ -57,7 +58,9 @@ def _of(versions: Sequence[Subscription], history: History | None, scope: Scope)
     if not missing:
         up_to = parts[-1].until if parts else None
     late = missing.pop() if missing and scope.open and missing[-1].until == scope.at else None
-    ended = not missing and late is None and bool(parts) and parts[-1].until == _end(versions)
+    ended = (
+        not missing and late is None and bool(parts) and parts[-1].until == lifetime(versions, ALL_TIME).until
+    )
     return Completeness(versions[0].name, parts, missing, up_to, ended)
 
 
@@ -69,16 +72,6 @@ def _without(whole: Window, parts: Sequence[Window]) -> list[Window]:
         since = max(since, part.until)
     left.append(Window(since, whole.until))
     return [window for window in left if not window.empty]
-
-
-def _begin(versions: Sequence[Subscription]) -> datetime | None:
-    begins = [v.since for v in versions]
-    return None if None in begins else min(b for b in begins if b)
-
-
-def _end(versions: Sequence[Subscription]) -> datetime | None:
-    ends = [v.until for v in versions]
-    return None if None in ends else max(e for e in ends if e)
 
 
 def up_to(found: Sequence[Completeness]) -> datetime | None:

@@ -235,6 +235,8 @@ def test_paper_is_white_and_shows_what_is_folded(pages, opened, scheme: str) -> 
     assert found.page.evaluate(style.format("section", "backgroundColor")) == "rgb(255, 255, 255)"
     assert found.page.evaluate(style.format("body", "color")) == "rgb(26, 32, 39)"
     assert found.page.evaluate(style.format("nav", "display")) == "none"
+    found.page.set_viewport_size({"width": 720, "height": 1000})  # the width of A4 between its margins
+    assert found.page.evaluate("document.documentElement.scrollWidth") <= 720
     assert found.page.locator("details pre").first.evaluate("(e) => e.getBoundingClientRect().height") > 0
     assert len(found.page.pdf(format="A4")) > 10_000
     assert found.page.evaluate("document.querySelectorAll('details[open]').length") == 0
