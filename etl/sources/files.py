@@ -70,9 +70,10 @@ def list_files(location: str, base: Path, endings: Collection[str], skip: Collec
 
     In folders: those whose name has one of ``endings`` or no ending at all, without hidden, ``_``-prefixed and
     temporary ones, and without folders of a name in ``skip``. A relative path starts at ``base``.
-    Raises ``SourceError`` if there is no such file, ``ConfigError`` for an unknown scheme.
+    Raises ``SourceError`` if there is no such file, ``ConfigError`` for an unknown scheme; no password is shown.
     """
     filesystem, path, prefix = _open(location, base)
+    location = _shown(location)
     try:
         found = list(_matching(filesystem, path, endings, skip))
     except OSError as error:
@@ -81,6 +82,10 @@ def list_files(location: str, base: Path, endings: Collection[str], skip: Collec
         raise SourceError(f"source.path {location} matches no file{_where(location, prefix + path)}")
     files = (File(filesystem, i.path, prefix + i.path, i.size, i.mtime_ns) for i in found)
     return sorted(files, key=lambda file: file.path)
+
+
+def _shown(location: str) -> str:
+    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", location)
 
 
 def _where(location: str, resolved: str) -> str:
@@ -95,7 +100,7 @@ def _open(location: str, base: Path) -> tuple[fs.FileSystem, str, str]:
         return fs.LocalFileSystem(), local.as_posix(), ""
     if scheme not in _SCHEMES:
         known = ", ".join(f"{name}://" for name in _SCHEMES)
-        raise ConfigError(f"source.path {location}: unknown scheme {scheme}://; known are {known}")
+        raise ConfigError(f"source.path {_shown(location)}: unknown scheme {scheme}://; known are {known}")
     options = _OPTIONS.search(rest)
     place = rest[: options.start()] if options else rest
     if scheme == "file":
@@ -107,8 +112,8 @@ def _open(location: str, base: Path) -> tuple[fs.FileSystem, str, str]:
     try:
         filesystem, bucket = fs.FileSystem.from_uri(f"{_SCHEMES[scheme]}://{root}{asked}")
     except (OSError, ValueError) as error:
-        raise SourceError(f"cannot open source.path {location}: {error}") from error
-    return filesystem, f"{bucket.rstrip('/')}/{key}".rstrip("/"), f"{scheme}://"
+        raise SourceError(f"cannot open source.path {_shown(location)}: {error}") from error
+    return filesystem, f"{bucket.rstrip('/')}/{key}".strip("/"), f"{scheme}://"
 
 
 def _matching(

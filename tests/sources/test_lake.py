@@ -141,6 +141,13 @@ def test_a_bucket_that_is_not_there_stops_the_run(kind, request):
         read(place)
 
 
+def test_a_password_in_an_address_is_not_shown(s3_server):
+    where = s3_server.removeprefix("http://").replace(":", "%3A")
+    with pytest.raises(SourceError, match=r"source.path s3://me:\*\*\*@nowhere/x") as error:
+        read(f"s3://me:s3cret@nowhere/x?region=us-east-1&scheme=http&endpoint_override={where}")
+    assert "s3cret" not in str(error.value)
+
+
 def test_a_google_bucket_that_nobody_answers_for_stops_the_run(gcs, monkeypatch):
     """Google's client would try again for a quarter of an hour; ours does for a minute, or as the address says."""
     monkeypatch.setenv("CLOUD_STORAGE_EMULATOR_ENDPOINT", "http://127.0.0.1:1")
