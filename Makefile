@@ -4,6 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 CORE   := $(VENV)/.core
 DEV    := $(VENV)/.dev
+BENCH  := $(VENV)/.bench
 
 .PHONY: demo test test-browser check format torture bench bench-growth clean
 
@@ -31,10 +32,10 @@ format: $(DEV)
 torture: $(DEV)
 	$(BIN)/python -m pytest -m slow
 
-bench: $(DEV)
+bench: $(BENCH)
 	$(BIN)/python -m benchmarks
 
-bench-growth: $(DEV)
+bench-growth: $(BENCH)
 	$(BIN)/python -m benchmarks growth
 
 clean:
@@ -51,3 +52,7 @@ $(CORE): pyproject.toml | $(VENV)/bin/uv
 $(DEV): pyproject.toml | $(VENV)/bin/uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[dev]'
 	touch $(CORE) $(DEV)
+
+$(BENCH): $(DEV)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[dev,bench]'
+	touch $(BENCH)
