@@ -6,10 +6,14 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from etl.windows import rfc3339
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from etl.reporting.completeness import Completeness
     from etl.reporting.letters import Reason
+    from etl.windows import Window
 
 #: What became of a pair, in words.
 MEANINGS = {
@@ -80,7 +84,9 @@ def _commands(reason: Reason, config: str) -> Iterator[str]:
         yield f'etl dead-letters discard {which} --why "…"'
 
 
-def fill_gap(config: str, subscription: str, since: str, until: str) -> str:
-    """The command that completes a stretch of time."""
-    quoted = (shlex.quote(part) for part in (config, subscription))
-    return "etl backfill -c {} --subscription {}".format(*quoted) + f" --since {since} --until {until}"
+def fill_gap(config: str, one: Completeness, gap: Window) -> str:
+    """The command that completes a stretch of time; a scheduled run begins where the first gap does."""
+    if one.scheduled:
+        return f"etl run -c {shlex.quote(config)}"
+    which = f"-c {shlex.quote(config)} --subscription {shlex.quote(one.name)}"
+    return f"etl backfill {which} --since {rfc3339(gap.since)} --until {rfc3339(gap.until)}"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 class Completeness:
     """Of one subscription. ``parts`` are complete, ``missing`` are not but should be; both lie within the scope.
 
+    ``scheduled``: the next scheduled run takes up what is missing.
     ``up_to``: complete without a gap up to there; None if nothing is. ``ended``: complete up to the subscription's
     own end. What lies between ``up_to`` and the moment the report was made is lag, not a gap.
     """
@@ -30,6 +31,7 @@ class Completeness:
     missing: Sequence[Window]
     up_to: datetime | None
     ended: bool
+    scheduled: bool
 
 
 def completeness(
@@ -48,9 +50,10 @@ def _of(versions: Sequence[Subscription], history: History | None, scope: Scope)
     lives = lifetime(versions, scope.window)
     parts = merge(w.clamp(lives.since, lives.until) for w in (history.intervals if history else ()))
     start = history.starts if history else None
+    if start is None and not parts:
+        return None
     # Where no schedule began, nobody promised anything before the first window that was run.
-    begin = start or (parts[0].since if parts else scope.window.since)
-    expected = lives.clamp(begin, scope.at)
+    expected = lives.clamp(start or parts[0].since, scope.at)
     if expected.empty and not parts:
         return None
     missing = _without(expected, parts)
@@ -61,7 +64,7 @@ def _of(versions: Sequence[Subscription], history: History | None, scope: Scope)
     ended = (
         not missing and late is None and bool(parts) and parts[-1].until == lifetime(versions, ALL_TIME).until
     )
-    return Completeness(versions[0].name, parts, missing, up_to, ended)
+    return Completeness(versions[0].name, parts, missing, up_to, ended, start is not None)
 
 
 def _without(whole: Window, parts: Sequence[Window]) -> list[Window]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -67,7 +68,8 @@ def test_a_subscription_that_ended_holds_nothing_back() -> None:
 
 def test_what_has_nothing_to_do_with_the_period_is_not_told() -> None:
     """A subscription that begins later, or ended before."""
-    assert found(None, at=5, since=7) == []
+    assert found(None, at=5) == []
+    assert found(History(day(7), []), at=5) == []
     assert found(History(day(-9), [days(-9, -2)]), at=5, until=-2) == []
 
 
@@ -130,4 +132,14 @@ def test_every_reason_has_something_to_do(outcome: str) -> None:
     told = advice(Reason(outcome, "", "why", 1, 0, 1, 1), "my config.yml")
     assert len(told.text) > 40
     assert all("-c 'my config.yml' --outcome " in command for command in told.commands)
-    assert "--subscription 'it'\"'\"'s'" in fill_gap("c.yml", "it's", "T1", "T2")
+
+
+def test_a_gap_is_filled_by_the_schedule_if_there_is_one() -> None:
+    """Else by a backfill of its own."""
+    [scheduled] = found(History(day(0), [days(0, 3), days(4, 8)]), at=8)
+    assert fill_gap("my config.yml", scheduled, days(3, 4)) == "etl run -c 'my config.yml'"
+    [other] = found(History(None, [days(0, 3), days(4, 8)]), at=8)
+    times = "--since 2026-11-04T00:00:00Z --until 2026-11-05T00:00:00Z"
+    assert fill_gap("c.yml", replace(other, name="it's"), days(3, 4)) == (
+        f"""etl backfill -c c.yml --subscription 'it'"'"'s' {times}"""
+    )
