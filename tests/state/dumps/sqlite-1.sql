@@ -85,7 +85,7 @@ CREATE TABLE runs (
 	PRIMARY KEY (epoch), 
 	UNIQUE (run_id)
 );
-INSERT INTO "runs" VALUES(1,'20261120T120000Z-ceed20ef','product','production','scheduled','scope',1793491200000000,1793577600000000,1795176000000000,1795176000000000,'complete','{"read":3,"filtered":0,"unreadable":0,"matched":0,"sent":0,"already_sent":0,"duplicate":0,"drift":0,"too_old":0,"in_future":0,"rejected":0,"unsent":0,"requests":0,"retries":0,"released":0,"new_letters":0,"by_subscription":{}}',NULL,'host',1);
+INSERT INTO "runs" VALUES(1,'20261120T120000Z-d33d78bd','product','production','scheduled','scope',1793491200000000,1793577600000000,1795176000000000,1795176000000000,'complete','{"read":3,"filtered":0,"unreadable":0,"matched":0,"sent":0,"already_sent":0,"duplicate":0,"drift":0,"too_old":0,"in_future":0,"rejected":0,"unsent":0,"requests":0,"retries":0,"released":0,"new_letters":0,"by_subscription":{}}',NULL,'host',1);
 CREATE TABLE sent_log (
 	number INTEGER NOT NULL, 
 	segment INTEGER NOT NULL, 
@@ -100,8 +100,8 @@ CREATE TABLE sent_log (
 	sent_at BIGINT NOT NULL, 
 	PRIMARY KEY (number)
 );
-INSERT INTO "sent_log" VALUES(1,1,9189440641721877287,'a',X'27C35E6E9373877F29E562464E46497E',1,'customer',2,1793528430456000,1,1795176000000000);
-INSERT INTO "sent_log" VALUES(2,1,-3374261189907638378,'b',X'96172B4C53372CD10FADDC821BFE0318',1,'customer',2,1793528430456000,1,1795176000000000);
+INSERT INTO "sent_log" VALUES(1,1,9189440641721877287,'a',X'A96FAF705AF16834E6C632B61E964E1F',1,'customer',2,1793528430456000,1,1795176000000000);
+INSERT INTO "sent_log" VALUES(2,1,-3374261189907638378,'b',X'4B2212E31AC97FD4575A0B1C44D8843F',1,'customer',2,1793528430456000,1,1795176000000000);
 CREATE TABLE sent_segments (
 	segment INTEGER NOT NULL, 
 	account TEXT NOT NULL, 
