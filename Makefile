@@ -6,7 +6,7 @@ CORE   := $(VENV)/.core
 DEV    := $(VENV)/.dev
 BENCH  := $(VENV)/.bench
 
-.PHONY: demo test test-browser check format torture bench bench-growth clean
+.PHONY: demo test test-browser check format torture bench clean
 
 demo: $(CORE)
 	$(BIN)/etl demo
@@ -34,9 +34,6 @@ torture: $(DEV)
 
 bench: $(BENCH)
 	$(BIN)/python -m benchmarks
-
-bench-growth: $(BENCH)
-	$(BIN)/python -m benchmarks growth
 
 clean:
 	rm -rf $(VENV) .venv-ci .venv-airflow build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

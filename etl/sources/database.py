@@ -29,6 +29,14 @@ _ADVICE = {
     "28": "The warehouse refuses the user or password of source.url",
 }
 
+#: SQLSTATEs by PostgreSQL's words: ADBC tells no state amid a result.
+_TOLD = {
+    "canceling statement": "57014",
+    "terminating connection": "57P01",
+    "server closed the connection": "08006",
+    "permission denied": "42501",
+}
+
 
 class Database:
     """A warehouse by its SQLAlchemy URL; connects when asked to, and never shows its password."""
@@ -122,11 +130,12 @@ class Database:
             raise
 
     def _message(self, error: Exception, where: str) -> str:
-        state = _sqlstate(error)
+        reason = self._reason(error)
+        state = _sqlstate(error) or next((code for words, code in _TOLD.items() if words in reason), "")
         advice = next((advice for code, advice in _ADVICE.items() if state.startswith(code)), None)
         told = f" {advice}." if advice else ""
         return (
-            f"cannot read {where}: {self._reason(error)}.{told} "
+            f"cannot read {where}: {reason}.{told} "
             f"Run again once that is mended; nothing of the window is marked complete."
         )
 

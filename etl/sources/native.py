@@ -38,6 +38,9 @@ _NEEDS = {
     "bigquery": ("google.cloud.bigquery_storage", "bigquery"),
 }
 
+#: ADBC's own default of 16 MiB makes a batch of PostgreSQL wait longer than its reading takes.
+_ADBC_BATCH, _ADBC_BATCH_BYTES = "adbc.postgresql.batch_size_hint_bytes", 4 * 2**20
+
 
 def way_of(database: Database) -> Way | None:
     """The driver's own way to be asked for rows; None where rows are asked for through SQLAlchemy."""
@@ -80,7 +83,7 @@ def _through_adbc(
     dbapi: Any = import_module("adbc_driver_postgresql.dbapi")
     with database.errors(where, dbapi.Error):
         connection = database.own_connection(lambda: _adbc(database, dbapi))
-        with connection.cursor() as cursor:
+        with connection.cursor(adbc_stmt_kwargs={_ADBC_BATCH: str(_ADBC_BATCH_BYTES)}) as cursor:
             cursor.execute(_literal(statement))
             for batch in cursor.fetch_record_batch():
                 yield as_kinds(batch.columns, columns)
