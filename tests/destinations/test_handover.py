@@ -16,6 +16,8 @@ from tests.destinations.server import OK, Received, Reply, Server, refusal
 from tests.destinations.support import FakeTime, deliver, metronome, outcomes, usage_events
 
 CONNECTIONS = 4
+#: So slow that no more than a few chunks for each connection may wait.
+SLOW = 2_000
 IN_FLIGHT = CONNECTIONS * 6
 
 
@@ -26,7 +28,7 @@ def one_event_chunks(count: int):
 def test_submit_blocks_once_the_bound_is_reached_and_goes_on_when_there_is_room():
     with (
         Server(lambda _: OK, held=True) as server,
-        metronome(server.url, connections=CONNECTIONS).open() as delivery,
+        metronome(server.url, connections=CONNECTIONS, events_per_second=SLOW).open() as delivery,
     ):
         submitted = []
         done = threading.Event()
@@ -97,7 +99,7 @@ def test_leaving_gives_up_what_is_in_flight_at_once():
     """No answer is waited for; nothing is left running."""
     before = threading.active_count()
     with Server(lambda _: OK, held=True) as server:
-        with metronome(server.url, connections=CONNECTIONS).open() as delivery:
+        with metronome(server.url, connections=CONNECTIONS, events_per_second=SLOW).open() as delivery:
             for chunk in one_event_chunks(IN_FLIGHT):
                 delivery.submit(chunk)
             server.wait_for(CONNECTIONS)
@@ -136,7 +138,7 @@ def test_after_a_stop_answers_on_their_way_are_still_collected():
 
     with (
         Server(answer, held=True) as server,
-        metronome(server.url, connections=CONNECTIONS).open() as delivery,
+        metronome(server.url, connections=CONNECTIONS, events_per_second=SLOW).open() as delivery,
     ):
         for chunk in one_event_chunks(20):
             delivery.submit(chunk)
@@ -170,7 +172,7 @@ def test_a_stop_wakes_a_blocked_submit():
     with server, metronome(server.url, connections=1).open() as delivery:
         threading.Timer(0.1, server.release).start()
         with pytest.raises(MetronomeError):
-            for chunk in one_event_chunks(200):
+            for chunk in one_event_chunks(1000):
                 delivery.submit(chunk)
 
 
