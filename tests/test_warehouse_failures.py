@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -101,7 +102,10 @@ def amend(warehouse: Warehouse, *, destination: dict[str, Any], **sections: Any)
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ("pg_terminate_backend", "The connection was lost. "),
+        (
+            "pg_terminate_backend",
+            "The connection was lost|The warehouse was shut down or closed the connection",
+        ),
         (
             "pg_cancel_backend",
             "The query was cancelled: by someone, or because the warehouse allows it too little time",
@@ -111,24 +115,22 @@ def amend(warehouse: Warehouse, *, destination: dict[str, Any], **sections: Any)
 def test_a_reading_that_is_cut_off_stops_the_run_and_the_next_one_bills_the_rest(
     warehouse: Warehouse, how: str, said: str
 ) -> None:
-    """Once the first events are billed; Metronome is slow, so that most rows still wait in the warehouse."""
+    """Once the first events are billed; few a second may be, so that most rows still wait in the warehouse."""
     count = 24_000
     warehouse.add(count, tokens="n % 6", **dict.fromkeys("abcd", "repeat(md5(n::text), 8)"))
     warehouse.config(batch_rows=1000)
-    amend(warehouse, subscriptions=[ONE_IN_6], destination={"connections": 1})
-    warehouse.workspace.standin.set_faults(
-        [{"kind": "delay", "when": "before_taking", "seconds": 0.3, "rate": 1}]
-    )
+    amend(warehouse, subscriptions=[ONE_IN_6], destination={"connections": 1, "events_per_second": 1000})
     cutter = threading.Thread(target=_cut, args=(warehouse, how))
     cutter.start()
     cut = warehouse.run()
     cutter.join()
     assert cut.code == 3
-    assert said in cut.message
+    assert re.search(said, cut.message)
     assert cut.message.endswith(AGAIN)
     assert not cut.report["complete"]
     assert 0 < cut.report["sent"] < count / 6
     assert cut.report["read"] < count
+    amend(warehouse, destination={"events_per_second": 1_000_000})
     whole = warehouse.run()
     assert (whole.code, whole.report["complete"], whole.report["read"]) == (0, True, count)
     assert warehouse.billed() == count / 6
@@ -150,7 +152,7 @@ ONE_IN_6 = {
 
 
 def _cut(warehouse: Warehouse, how: str) -> None:
-    """Ends what reads rows, as soon as some are billed; then Metronome is quick again."""
+    """Ends what reads rows, as soon as some are billed."""
     for _ in range(600):
         if warehouse.workspace.standin.stats()["accepted"]:
             break

@@ -38,7 +38,7 @@ _NEEDS = {
     "bigquery": ("google.cloud.bigquery_storage", "bigquery"),
 }
 
-#: ADBC's own default of 16 MiB makes a batch of PostgreSQL wait longer than its reading takes.
+#: Rows that are asked for at once; ADBC's own default of 16 MiB takes more memory and is no faster.
 _ADBC_BATCH, _ADBC_BATCH_BYTES = "adbc.postgresql.batch_size_hint_bytes", 4 * 2**20
 
 
