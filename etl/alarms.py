@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
@@ -23,6 +23,18 @@ if TYPE_CHECKING:
     from etl.config import Config
     from etl.state import StateStore
 
+#: Name → when it fires.
+ALARMS: Final[dict[str, str]] = {
+    "no_new_rows": "the newest row of the warehouse is older; of files, which would all have to be read to know, when "
+    "no run has met a new pair for so long",
+    "watermark_age": "a subscription's watermark lies further back, or it has none yet",
+    "unbillable": "a watermark comes within `unbillable_in` of `destination.max_age`: what is behind it can soon never "
+    "be billed",
+    "unbillable_letters": "the same of rejected pairs that can still be repaired",
+    "volume": "the scheduled runs of the last `volume_over` sent far less or more than the median of the same hours of "
+    "the four weeks before (of two at least)",
+}
+
 _WEEKS = 4
 #: So many of them must have had runs at those hours: one week is no custom.
 _ENOUGH_WEEKS = 2
@@ -30,7 +42,7 @@ _ENOUGH_WEEKS = 2
 
 @dataclass(frozen=True)
 class Alarm:
-    """``name``: ``no_new_rows``, ``watermark_age``, ``unbillable``, ``unbillable_letters`` or ``volume``.
+    """``name``: one of ``ALARMS``.
 
     ``message``: what is wrong, and what to do.
     """

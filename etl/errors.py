@@ -18,12 +18,22 @@ chunk), what to do next; never a token, never event properties.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from etl.report import Report
+
+
+#: What the command's exit codes mean (DESIGN §6).
+EXIT_CODES: Final[dict[int, str]] = {
+    0: "complete",
+    1: "complete, and something to look at was newly recorded",
+    2: "config or usage error; nothing was touched",
+    3: "stopped before the window was complete; safe to run again",
+    75: "an overlapping window is being run by another process",
+}
 
 
 class EtlError(Exception):

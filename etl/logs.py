@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import sys
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import orjson
 import structlog
@@ -14,13 +15,45 @@ if TYPE_CHECKING:
 Format = Literal["auto", "human", "json"]
 FORMATS: tuple[Format, ...] = ("auto", "human", "json")
 
+#: Log event → (level, what it tells, in the order of the docs).
+EVENTS: Final[dict[str, tuple[str, str]]] = {
+    "progress": (
+        "info",
+        (
+            "of a run: `window`, `at` (the newest row read), `read`, `matched`, `rejected`, `already_sent`, `sent`, "
+            "`rows_per_second`, `seconds_left`; of other work: `events` or `ids`, `per_second`, `seconds_left`"
+        ),
+    ),
+    "window": (
+        "info",
+        "of a backfill, with `json`: `number`, `of`, `seconds_left`, and the fields of `--json`",
+    ),
+    "report": ("info", "with `json`: the fields of `--json` but `error`"),
+    "error": ("error", "with `json`: `type`, `exit_code`, `message`"),
+    "warning": (
+        "warning",
+        "of the source or a driver: `logger`, `message`; for instance a mapped path that no table has a column for",
+    ),
+    "metrics_failed": ("warning", "`message`"),
+    "notify_failed": ("warning", "`message`"),
+}
+
 _chosen: Format = "auto"
+
+
+class _AsEvent(logging.Handler):
+    """What Python's own logging tells (a source, a driver), in the schema of the rest."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        structlog.get_logger("etl").warning("warning", logger=record.name, message=record.getMessage())
 
 
 def set_up(chosen: Format) -> None:
     """``auto``: human where stderr is a terminal, else JSON."""
     global _chosen  # noqa: PLW0603 - one process has one stderr
     _chosen = chosen
+    # Used where nobody else has asked for Python's logging: not in Airflow, not under pytest.
+    logging.lastResort = _AsEvent(logging.WARNING)
     renderer: Any = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if human() else _json
     structlog.configure(
         processors=[

@@ -1,7 +1,7 @@
 """The figures of a run and of its pipeline's state for Prometheus: as a file, or pushed.
 
 All are gauges: a run is a short-lived process, and what it counted is about that run. docs/observability.md has the
-list, which a test holds against ``FIGURES``.
+list, made from ``FIGURES``.
 """
 
 from __future__ import annotations

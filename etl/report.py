@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from etl.windows import rfc3339
 
@@ -15,6 +15,35 @@ if TYPE_CHECKING:
 
 #: What a pair can become; ``matched`` is their sum (DESIGN §1).
 OUTCOMES = ("sent", "already_sent", "duplicate", "drift", "too_old", "in_future", "rejected", "unsent")
+
+#: The fields of a report as ``--json`` prints them → what they tell. Figures that are not known are null.
+FIELDS: Final[dict[str, str]] = {
+    "run_id": "name of the run in the state database; null where none began",
+    "exit_code": "what the command exits with",
+    "dry_run": "whether nothing was sent and nothing recorded",
+    "window": "`since` and `until` of what was run, RFC 3339, on the source's cursor",
+    "complete": "whether every pair of the window came to an end; always false of a dry run",
+    "read": "rows of any type inside the window, repeats included, without those of files that were skipped",
+    "filtered": "rows that no subscription matched",
+    "unreadable": "broken rows; not in `read`",
+    "matched": "pairs of a track event and a subscription; the sum of the outcomes from `sent` to `unsent`",
+    "sent": "pairs that Metronome confirmed",
+    "already_sent": "pairs that were in the sent log, with the same content",
+    "duplicate": "pairs whose id an earlier pair of this run had",
+    "drift": "pairs that were in the sent log with other content; not sent",
+    "too_old": "pairs older than `destination.max_age`; not sent",
+    "in_future": "pairs more than 24 hours ahead; held",
+    "rejected": "pairs that could not be made into a usage event, or that Metronome refused",
+    "unsent": "pairs that came to no end: 0 when complete; in a dry run, what would be sent",
+    "requests": "requests to Metronome",
+    "retries": "requests that were tried again",
+    "released": "held pairs of earlier runs that came due and were sent; not in `matched`",
+    "new_letters": "dead letters recorded for the first time",
+    "by_subscription": "subscription name → its pairs, by outcome",
+    "seconds": "how long it took",
+    "newest": "newest cursor in the source, of a scheduled run and where that is cheap to know",
+    "error": "null, or `type` and `message` of what stopped it",
+}
 
 
 @dataclass

@@ -6,8 +6,10 @@ import json
 import os
 import pty
 import re
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -20,7 +22,7 @@ from etl.config import load_config
 from etl.progress import CountLines, Lines, Pace
 from etl.report import Counts
 from etl.windows import Window
-from tests.support.workspace import Workspace, track
+from tests.support.workspace import Workspace, ago, track
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -167,3 +169,25 @@ def test_the_sections_that_the_docs_show_load(workspace: Workspace, block: str) 
     workspace.config(**YAML(typ="safe").load(block))
     workspace.env["ALERT_WEBHOOK"] = "https://alerts.example.com/x"
     assert load_config(workspace.path / "etl.yml", workspace.env)
+
+
+def test_what_a_source_warns_of_is_an_event_too(workspace: Workspace) -> None:
+    """Python's own logging would print it bare, amid JSON lines."""
+    with closing(sqlite3.connect(workspace.path / "w.db")) as database:
+        database.execute(
+            "CREATE TABLE api_call (id, event_text, received_at, timestamp, context_group_id, n)"
+        )
+        row = ("m1", "api_call", ago(hours=2), ago(hours=2), "acme", 1)
+        database.execute("INSERT INTO api_call VALUES (?, ?, ?, ?, ?, ?)", row)
+        database.commit()
+    source = {"type": "warehouse", "url": f"sqlite:///{workspace.path}/w.db", "schema": "main"}
+    trigger = 'type = "track" and properties.plan != "free"'
+    workspace.config([{"name": "Usage", "trigger": trigger}], source={**source, "tables": ["api_call"]})
+    config = json.loads((workspace.path / "etl.yml").read_text())
+    del config["source"]["path"]
+    (workspace.path / "etl.yml").write_text(json.dumps(config))
+    ran = workspace.cli("run", "-c", "etl.yml", "--log-format", "json")
+    warning, report = events(ran.stderr)
+    assert warning.keys() - {"timestamp", "level", "event"} == documented("warning")
+    assert (warning["level"], warning["event"], report["sent"]) == ("warning", "warning", 1)
+    assert warning["message"] == "no table has a column for $.properties.plan: it is absent from every event"

@@ -1,12 +1,10 @@
-"""Figures for Prometheus: a textfile, a push to a real HTTP server, and the list in the docs."""
+"""Figures for Prometheus: a textfile, a push to a real HTTP server."""
 
 from __future__ import annotations
 
-import re
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,8 +17,6 @@ from tests.support.workspace import Workspace, track
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-DOCS = (Path(__file__).parents[1] / "docs" / "observability.md").read_text(encoding="utf-8")
 
 
 def samples(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -115,13 +111,6 @@ def test_a_gateway_that_is_away_changes_nothing_but_is_told(
     workspace.write([track("m1")])
     assert told(workspace).exit_code == 0
     assert '"event":"metrics_failed"' in capsys.readouterr().err
-
-
-def test_the_docs_list_every_figure() -> None:
-    """With its labels, and no other."""
-    rows = re.findall(r"^\| `(etl_\w+)` \| ([^|]*)\|", DOCS, re.MULTILINE)
-    listed = {name: tuple(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
-    assert listed == {name: labels for name, (labels, _) in FIGURES.items()}
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from etl.errors import EXIT_CODES
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -28,14 +30,7 @@ COMMANDS = {
     "state": "state",
 }
 
-EPILOG = """\b
-Exit codes:
-  0   complete
-  1   complete, and something to look at was newly recorded
-  2   config or usage error; nothing was touched
-  3   stopped before the window was complete; safe to run again
-  75  an overlapping window is being run by another process
-"""
+EPILOG = "\b\nExit codes:\n" + "".join(f"  {code:<4}{meaning}\n" for code, meaning in EXIT_CODES.items())
 
 
 class _Lazy(click.Group):

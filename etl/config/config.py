@@ -32,15 +32,23 @@ class Config(Root):
     them (DESIGN §6): ask for them with ``require_token``, ``source_url`` and ``state_url``.
     """
 
-    source: Source
-    subscription_sections: tuple[SubscriptionSection, ...] = Field(alias="subscriptions", min_length=1)
-    destination: Destination
-    state: State = State()
-    limits: Limits = Limits()
-    breaker: Breaker = Breaker()
-    alarms: Alarms = Alarms()
-    metrics: Metrics = Metrics()
-    notify: Notify = Notify()
+    source: Source = Field(description="Where track events come from.")
+    subscription_sections: tuple[SubscriptionSection, ...] = Field(
+        alias="subscriptions",
+        min_length=1,
+        description="What becomes a usage event, and how: a list of at most 50 names.",
+    )
+    destination: Destination = Field(description="Metronome.")
+    state: State = Field(default=State(), description="The database of what was sent.")
+    limits: Limits = Field(
+        default=Limits(), description="What to do about values beyond Metronome's undocumented limit."
+    )
+    breaker: Breaker = Field(default=Breaker(), description="When a run stops because too much is refused.")
+    alarms: Alarms = Field(default=Alarms(), description="What `etl status --alarms` complains about.")
+    metrics: Metrics = Field(default=Metrics(), description="Where the figures of a run go.")
+    notify: Notify = Field(
+        default=Notify(), description="Who is told when a run fails, and when the next one is complete again."
+    )
 
     _document: Document = PrivateAttr(default_factory=lambda: Document("the config"))
 

@@ -32,7 +32,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "metrics": Metrics,
     "notify": Notify,
 }
-_DEFAULTS: dict[tuple[str, str], str] = {
+DEFAULTS: dict[tuple[str, str], str] = {
     ("destination", "api_token"): "${METRONOME_BEARER_TOKEN}",
     ("state", "url"): "sqlite:///state/etl.db",
 }
@@ -105,7 +105,7 @@ def draft_text(text: str, path: str | Path, env: Mapping[str, str]) -> Draft:
 
 def _fill_defaults(data: dict[str, Any], document: Document, directory: Path, env: Mapping[str, str]) -> None:
     """Defaults that depend on the environment or on where the file is."""
-    for (section, name), text in _DEFAULTS.items():
+    for (section, name), text in DEFAULTS.items():
         keys = data.setdefault(section, {}) if section == "state" else data.get(section)
         if not isinstance(keys, dict) or name in keys:
             continue

@@ -133,11 +133,15 @@ class Section(BaseModel):
 
 class _Source(Section):
     cursor: str | None = Field(
-        default=None, description="Column that windows are cut on; receivedAt / received_at if unset."
+        default=None, description="What windows are cut on: when Segment received the event."
     )
-    start: UtcTime | None = Field(default=None, description="Where the first scheduled run begins.")
+    start: UtcTime | None = Field(
+        default=None,
+        description="Where the first scheduled run begins; without it, that run needs `--since`.",
+    )
     overlap: Annotated[Duration, _at_most(34 * DAY, "34d")] = Field(
-        default=timedelta(hours=72), description="How far a scheduled window reaches back for late rows."
+        default=timedelta(hours=72),
+        description="How far a scheduled window reaches back for late rows, at most `34d`.",
     )
     batch_rows: Whole = Field(
         default=65_536, ge=1, le=1_000_000, description="Rows read together; bounds the memory."
@@ -149,9 +153,12 @@ class ParquetSource(_Source):
 
     secrets = frozenset({"path"})
     type: Literal["parquet"]
-    path: Location = Field(description="File, folder, glob, s3:// or gs:// URL.")
+    path: Location = Field(
+        description="A file, a folder, a glob, or a URL: `s3://`, `gs://`, `az://`. Hive partitions are recognised."
+    )
     layout: Literal["auto", "segment", "warehouse"] = Field(
-        default="auto", description="Nested, flat, or look and see."
+        default="auto",
+        description="`segment` (nested, camelCase), `warehouse` (flat, snake_case), or look at the columns.",
     )
 
 
@@ -160,7 +167,9 @@ class LogsSource(_Source):
 
     secrets = frozenset({"path"})
     type: Literal["logs"]
-    path: Location = Field(description="File, folder, glob, s3:// or gs:// URL.")
+    path: Location = Field(
+        description="The same, of (gzipped) JSON lines of whole calls, as Segment's S3 destination writes them."
+    )
 
 
 class WarehouseSource(_Source):
@@ -172,13 +181,14 @@ class WarehouseSource(_Source):
         default=None, description="A SQLAlchemy URL, its password from the environment."
     )
     schemas: Annotated[Names, BeforeValidator(_listed), _ONE_OR_MORE] | None = Field(
-        default=None, alias="schema", description="One schema or a list."
+        default=None, alias="schema", description="The schema of a Segment source, or a list of them."
     )
     tables: Annotated[tuple[str, ...] | Literal["*"] | None, BeforeValidator(_tables), _ONE_OR_MORE] = Field(
-        default=None, description='Per-event tables, or "*" for all that tracks names.'
+        default=None, description='Per-event tables, or `"*"` for all that `tracks` names.'
     )
     query: Query | None = Field(
-        default=None, description="SQL file instead of schema and tables; binds :since and :until."
+        default=None,
+        description="The path of a SQL file, instead of `schema` and `tables`; it binds `:since` and `:until`.",
     )
 
     @model_validator(mode="after")
@@ -201,18 +211,19 @@ SOURCES: dict[str, type[Section]] = {
 class SubscriptionSection(Section):
     """A subscription as written; ``subscription`` is what the transform takes."""
 
-    name: Name
+    name: Name = Field(description="State is kept under it. Versions share it, see below.")
     trigger: str = Field(default=DEFAULT_TRIGGER, description="Segment's FQL.")
     since: UtcTime | None = Field(
-        default=None, alias="from", description="Events whose cursor lies at or after this."
+        default=None, alias="from", description="Events whose cursor lies at or after it."
     )
-    until: UtcTime | None = Field(default=None, description="Events whose cursor lies before this.")
+    until: UtcTime | None = Field(default=None, description="Events whose cursor lies before it.")
     mapping: Annotated[dict[str, Any], BeforeValidator(check_mapping)] = Field(
         default=DEFAULT_MAPPING,
-        description="Segment's mapping JSON, all five fields; Segment's defaults if left out.",
+        description="Segment's mapping JSON as it stands; when given, with all five fields.",
     )
     numbers: Literal["preserve", "string"] = Field(
-        default="preserve", description="How numbers in properties are sent."
+        default="preserve",
+        description="`string` sends every number inside `properties` as its decimal text.",
     )
 
     @field_validator("until")
@@ -233,42 +244,63 @@ class Destination(Section):
     """Metronome."""
 
     secrets = frozenset({"api_token"})
-    account: Name = Field(description="Which Metronome account or environment this bills.")
-    base_url: BaseUrl = "https://api.metronome.com"
-    api_token: SecretStr | None = Field(
-        default=None, description="${METRONOME_BEARER_TOKEN} if left out; never literal."
+    account: Name = Field(
+        description="Which Metronome account or environment this bills; ids are unique within it."
     )
-    events_per_second: Number = Field(default=5000, gt=0, allow_inf_nan=False)
-    max_age: Annotated[Duration, _at_most(33 * DAY, "33d"), AfterValidator(_positive)] = 33 * DAY
-    gzip: bool = False
-    connections: Whole = Field(default=16, ge=1, le=256)
-    retry_for: Duration = timedelta(minutes=30)
-    timeout: Annotated[Duration, AfterValidator(_positive)] = timedelta(seconds=60)
+    base_url: BaseUrl = Field(
+        default="https://api.metronome.com",
+        description="`https` only; `http` for loopback, such as the local stand-in.",
+    )
+    api_token: SecretStr | None = Field(default=None, description="The bearer token, by reference.")
+    events_per_second: Number = Field(
+        default=5000, gt=0, allow_inf_nan=False, description="Metronome's limit for a new account."
+    )
+    max_age: Annotated[Duration, _at_most(33 * DAY, "33d"), AfterValidator(_positive)] = Field(
+        default=33 * DAY, description="Older events are not sent; at most `33d`."
+    )
+    gzip: bool = Field(default=False, description="Compress requests.")
+    connections: Whole = Field(default=16, ge=1, le=256, description="Requests at a time.")
+    retry_for: Duration = Field(
+        default=timedelta(minutes=30), description="How long a chunk is tried again before the run stops."
+    )
+    timeout: Annotated[Duration, AfterValidator(_positive)] = Field(
+        default=timedelta(seconds=60), description="For one request."
+    )
 
 
 class State(Section):
     """The state database: what was sent, what was refused, how far windows are complete."""
 
     secrets = frozenset({"url"})
-    url: StateUrl | None = Field(default=None, description="sqlite:///state/etl.db or postgresql+psycopg://…")
-    retention: Annotated[Duration, _at_least(70 * DAY, "70d")] = 100 * DAY
+    url: StateUrl | None = Field(
+        default=None, description="Or `postgresql+psycopg://…`, where several machines run the job."
+    )
+    retention: Annotated[Duration, _at_least(70 * DAY, "70d")] = Field(
+        default=100 * DAY, description="How long sent ids are remembered; at least `70d`."
+    )
     keep_events: bool = Field(default=True, description="Keep the event of a dead letter, for repair.")
 
 
 class Limits(Section):
     """What to do about values beyond Metronome's undocumented limit."""
 
-    property_value: Literal["warn", "reject"] = "warn"
-    property_value_bytes: Whole = Field(default=256, ge=1)
+    property_value: Literal["warn", "reject"] = Field(
+        default="warn", description="Or `reject`: what happens to an event with a longer property value."
+    )
+    property_value_bytes: Whole = Field(default=256, ge=1, description="In UTF-8.")
 
 
 class Breaker(Section):
     """When so much is refused that a mistake in the config is likelier than bad events."""
 
-    enabled: bool = True
-    rejected_ratio: Number = Field(default=0.05, gt=0, le=1)
-    rejected_pairs: Whole = Field(default=1000, ge=0)
-    refused_chunks: Whole = Field(default=10, ge=1)
+    enabled: bool = Field(default=True, description="Whether it may stop a run.")
+    rejected_ratio: Number = Field(
+        default=0.05, gt=0, le=1, description="This part of the matched pairs is newly rejected, and"
+    )
+    rejected_pairs: Whole = Field(default=1000, ge=0, description="so many pairs are: both must be exceeded.")
+    refused_chunks: Whole = Field(
+        default=10, ge=1, description="So many chunks, the first ones, with every event refused."
+    )
 
 
 class Root(Section):

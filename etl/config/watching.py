@@ -28,29 +28,36 @@ class Metrics(Section):
     """Where the figures of a run go, for Prometheus; needs the extra ``metrics``."""
 
     file: Location | None = Field(
-        default=None, description="A .prom file in the node exporter's textfile folder."
+        default=None,
+        description="A `.prom` file in the folder that the node exporter's textfile collector reads.",
     )
-    pushgateway: str | None = Field(default=None, description="host:port or URL of a Pushgateway.")
+    pushgateway: str | None = Field(default=None, description="`host:port` or the URL of a Pushgateway.")
 
 
 class Alarms(Section):
     """What ``etl status --alarms`` is to complain about."""
 
-    no_new_rows: Positive | None = Field(default=None, description="No row newer than this is in the source.")
+    no_new_rows: Positive | None = Field(
+        default=None, description="No row newer than this came from the source."
+    )
     watermark_age: Positive | None = Field(
         default=None, description="The watermark lies further back than this."
     )
     unbillable_in: Annotated[Duration, _at_most(33 * DAY, "33d")] = Field(
-        default=7 * DAY, description="So long before max_age passes, something is not sent yet."
+        default=7 * DAY, description="So long before `max_age` passes, something is not sent yet."
     )
     volume_over: Positive = Field(
-        default=timedelta(hours=24), description="The hours whose volume is compared."
+        default=timedelta(hours=24),
+        description="The hours whose volume is compared with the same hours of the four weeks before.",
     )
     volume_below: Number | None = Field(
-        default=None, ge=0, lt=1, description="Less was sent than this part of the usual."
+        default=None, ge=0, lt=1, description="Less was sent than this part of the usual: `0.5`."
     )
     volume_above: Number | None = Field(
-        default=None, gt=1, allow_inf_nan=False, description="More was sent than this many times the usual."
+        default=None,
+        gt=1,
+        allow_inf_nan=False,
+        description="More was sent than this many times the usual: `2`.",
     )
 
 
@@ -59,9 +66,9 @@ class Notify(Section):
 
     secrets = frozenset({"webhook"})
     webhook: Annotated[SecretStr, AfterValidator(_http_url)] | None = Field(
-        default=None, description="A URL that gets a POST of JSON."
+        default=None, description="A URL that gets a POST of JSON; never shown in messages."
     )
     command: Annotated[Names, BeforeValidator(_listed)] | None = Field(
-        default=None, description="A program and its arguments; it gets the JSON on stdin."
+        default=None, description="A program and its arguments, as a list; it gets the JSON on stdin."
     )
     timeout: Positive = Field(default=timedelta(seconds=10), description="For either.")

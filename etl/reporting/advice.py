@@ -27,7 +27,8 @@ MEANINGS = {
     "unsent": "The run stopped first; the next run takes it up.",
 }
 
-_OUTCOMES = {
+#: What to do about dead letters of an outcome; of rejected ones, by stage.
+LETTERS = {
     "drift": "Two different events share a transaction_id, or an event was changed after it was billed. Find out which "
     "is right: the first is on the invoice. To bill both, their transaction_id must differ (a mapping with more in it); "
     "to correct the first, use a credit in Metronome. Otherwise discard the letter.",
@@ -40,7 +41,7 @@ _OUTCOMES = {
     "named, repair or replace it, and run its time again; then discard the letter.",
 }
 
-_STAGES = {
+STAGES = {
     "subscription": "The subscription's trigger cannot be applied to the event; Segment fails on it, too. Correct the "
     "trigger, or where the event is made, then retry.",
     "mapping": "The mapping could not be applied to the event. Correct the subscription's mapping (etl check and etl map "
@@ -53,7 +54,7 @@ _STAGES = {
     "mapping can.",
     "limits": "The usage event breaks a limit of Metronome's, and would have spoilt the request it is in. Shorten or fill "
     "the field named by the mapping, then retry.",
-    "metronome": "Metronome refused this one event; its answer is the reason above. Correct what it names, then retry.",
+    "metronome": "Metronome refused this one event; its answer is the reason given. Correct what it names, then retry.",
 }
 
 _AGAIN = "Correct the mapping, or where the event is made, then retry."
@@ -70,7 +71,7 @@ class Advice:
 
 def advice(reason: Reason, config: str) -> Advice:
     """How to put letters of this reason right."""
-    text = _OUTCOMES.get(reason.outcome) or _STAGES.get(reason.stage, _AGAIN)
+    text = LETTERS.get(reason.outcome) or STAGES.get(reason.stage, _AGAIN)
     return Advice(text, tuple(_commands(reason, config)))
 
 
