@@ -74,7 +74,7 @@ class Database:
                 f"pip install 'segment-metronome-etl[{extra}]'" if extra else "install its SQLAlchemy dialect"
             )
             raise ConfigError(f"source.url needs a driver for {backend}: {how}") from error
-        except (sa.exc.SQLAlchemyError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - dialects may ask their client, which raises what it likes
             raise ConfigError(f"source.url cannot be used: {self._reason(error)}") from None
         warehouse = warehouse_of(engine.dialect)
         if session := warehouse.file("session"):
@@ -152,6 +152,7 @@ def _errors_of(dialect: sa.Dialect) -> Iterator[type[Exception]]:
         yield error
     if dialect.name == "bigquery":
         yield import_module("google.api_core.exceptions").GoogleAPIError
+        yield import_module("google.auth.exceptions").GoogleAuthError
 
 
 def _sqlstate(error: Exception) -> str:

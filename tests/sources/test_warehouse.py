@@ -557,6 +557,13 @@ def test_an_unreachable_warehouse_is_said_without_the_password():
     assert "s3cret" not in str(error.value)
 
 
+def test_what_a_client_lacks_is_said_and_is_no_bug(monkeypatch, tmp_path):
+    """Google's client raises an error of its own where it finds no credentials, before anything is connected."""
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
+    with pytest.raises(ConfigError, match=r"source.url cannot be used: .*none\.json was not found"):
+        WarehouseSource("bigquery://project", schemas=["s"], tables=["t"])
+
+
 def test_a_warehouse_without_its_driver_says_what_to_install():
     with pytest.raises(
         ConfigError, match=r"source.url needs a driver for oracledb: install its SQLAlchemy dialect"
