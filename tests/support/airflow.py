@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -29,7 +30,7 @@ def python(*, with_job: bool = False) -> Path:
     place = ROOT / ".venv-airflow" / ("with-job" if with_job else "alone")
     place.parent.mkdir(exist_ok=True)
     with _locked(place.with_suffix(".lock")):
-        stamp = place / f"airflow-{VERSION}"
+        stamp = place / f"airflow-{VERSION}-{_wanted()}"
         if not stamp.exists():
             shutil.rmtree(place, ignore_errors=True)
             _uv("venv", "--python", sys.executable, str(place))
@@ -38,6 +39,11 @@ def python(*, with_job: bool = False) -> Path:
             _uv(*install, "--no-deps", "--editable", str(ROOT))
             stamp.touch()
     return place / "bin" / "python"
+
+
+def _wanted() -> str:
+    """Changes when the package wants other dependencies."""
+    return hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()[:12]
 
 
 @contextmanager
@@ -121,5 +127,4 @@ class Airflow:
 
     def log(self) -> str:
         """What the process and its tasks have logged so far."""
-        self._log.flush()
         return (self.home / "log").read_text()
