@@ -6,6 +6,7 @@ by ``destination.max_age`` can never be billed.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from statistics import median
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from etl import wiring
+from etl.errors import SourceError
 from etl.schedule import open_names
 from etl.windows import Window, rfc3339
 
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 
 #: Name → when it fires.
 ALARMS: Final[dict[str, str]] = {
-    "no_new_rows": "the newest row of the warehouse is older; of files, which would all have to be read to know, when "
-    "no run has met a new pair for so long",
+    "no_new_rows": "the newest row of the source is older; where that is not cheap to know (raw logs, text cursors, "
+    "many files in no folders by day), when no run has met a new pair for so long",
     "watermark_age": "a subscription's watermark lies further back, or it has none yet",
     "unbillable": "a watermark comes within `unbillable_in` of `destination.max_age`: what is behind it can soon never "
     "be billed",
@@ -72,13 +74,19 @@ def _no_new_rows(config: Config, runs: pd.DataFrame, now: datetime) -> Iterator[
     limit = config.alarms.no_new_rows
     if limit is None:
         return
-    newest = wiring.source_of(config).newest() or _last_find(runs)
+    newest = _newest_row(config) or _last_find(runs)
     if newest is None or now - newest > limit:
         since = "ever" if newest is None else f"since {rfc3339(newest)} ({_long(now - newest)})"
         yield Alarm(
             "no_new_rows",
             f"the source had no new row {since}; alarms.no_new_rows is {_long(limit)}: look at what fills it",
         )
+
+
+def _newest_row(config: Config) -> datetime | None:
+    with suppress(SourceError):  # its runs tell of that, and the other alarms are to be told
+        return wiring.source_of(config).newest()
+    return None
 
 
 def _last_find(runs: pd.DataFrame) -> datetime | None:

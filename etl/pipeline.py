@@ -69,6 +69,7 @@ class Job:
     limits: Limits = field(default_factory=Limits)
     breaker: Callable[[], Breaker] = Breaker
     max_age: timedelta = timedelta(days=33)
+    overlap: timedelta = timedelta(hours=72)
     dry_run: bool = False
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     progress: Progress | None = None
@@ -98,9 +99,28 @@ def run(job: Job) -> Report:
             error={"type": type(error).__name__, "message": str(error)},
         )
         raise
-    report = replace(report, complete=not job.dry_run, seconds=time.monotonic() - began)
+    report = replace(_freshness(job, report), complete=not job.dry_run, seconds=time.monotonic() - began)
     look = report.to_look_at if job.dry_run else counts.new_letters
     return replace(report, exit_code=1 if look else 0)
+
+
+def _freshness(job: Job, report: Report) -> Report:
+    """How far the source has got, where a run of the schedule read nothing out of the overlap.
+
+    Else it is not behind, and is not asked: in a warehouse that is a query over a whole table.
+    """
+    read = report.counts and report.counts.newest_read
+    until, newest = job.plan.window.until, None
+    if job.dry_run or job.plan.kind != "scheduled" or (read and until - read <= job.overlap):
+        return report
+    with suppress(EtlError):  # the window is complete without it
+        newest = job.source.newest()
+    if newest is None:
+        return report
+    behind = until - newest
+    return replace(
+        report, newest=newest, behind_seconds=behind.total_seconds() if behind > job.overlap else None
+    )
 
 
 def _dry_run(job: Job, log: RunLog, counts: Counts) -> None:
@@ -292,6 +312,7 @@ def _examined(job: Job, log: RunLog, counts: Counts, idle: Callable[[], None]) -
         counts.read += batch.table.num_rows
         counts.filtered += batch.table.num_rows - examined.matched_rows
         counts.unreadable += len(batch.unreadable)
+        counts.saw(_newest(batch))
         counts.add("matched", _by_subscription(examined.pairs))
         counts.add("matched", _by_subscription(examined.rejected))
         counts.add("rejected", _by_subscription(examined.rejected))

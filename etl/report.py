@@ -10,6 +10,7 @@ from etl.windows import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from etl.windows import Window
 
@@ -41,7 +42,8 @@ FIELDS: Final[dict[str, str]] = {
     "new_letters": "dead letters recorded for the first time",
     "by_subscription": "subscription name → its pairs, by outcome",
     "seconds": "how long it took",
-    "newest": "newest cursor in the source, of a scheduled run and where that is cheap to know",
+    "newest": "newest cursor in the source; asked only by a scheduled run that read nothing out of the overlap",
+    "behind_seconds": "how much older that is than the end of the window, if by more than the overlap",
     "error": "null, or `type` and `message` of what stopped it",
 }
 
@@ -71,7 +73,10 @@ class PairCounts:
 
 @dataclass
 class Counts:
-    """Everything a run counts while it goes; the pair counts by subscription name."""
+    """Everything a run counts while it goes; the pair counts by subscription name.
+
+    ``newest_read``: the newest cursor of the rows read so far; no count, and not among them in ``as_dict``.
+    """
 
     read: int = 0
     filtered: int = 0
@@ -81,6 +86,7 @@ class Counts:
     new_letters: dict[str, int] = field(default_factory=dict)
     released: int = 0
     by_subscription: dict[str, PairCounts] = field(default_factory=dict)
+    newest_read: datetime | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
     def of(self, subscription: str) -> PairCounts:
@@ -98,6 +104,11 @@ class Counts:
         """Count dead letters that were recorded for the first time."""
         for outcome, number in by_outcome.items():
             self.new_letters[outcome] = self.new_letters.get(outcome, 0) + number
+
+    def saw(self, cursor: datetime | None) -> None:
+        """Rows up to ``cursor`` were read."""
+        if cursor is not None and (self.newest_read is None or cursor > self.newest_read):
+            self.newest_read = cursor
 
     def include(self, other: Counts) -> None:
         """Add what another run counted."""
@@ -143,7 +154,10 @@ class Report:
 
     ``window`` is what was run; ``seconds`` wall-clock; ``error`` None or ``{"type": …, "message": …}``.
     ``new_letters`` and ``released`` go beyond the contract: dead letters recorded for the first time, and
-    ``in_future`` pairs of earlier runs that came due and were sent, which are outside ``matched``.
+    ``in_future`` pairs of earlier runs that came due and were sent, which are outside ``matched``. ``newest``: the
+    newest cursor in the source, which only a scheduled run asks that read nothing out of the overlap, and only
+    some sources know cheaply; ``behind_seconds``: how much older it is than the end of the window, if by more than
+    the overlap.
     """
 
     run_id: str | None = None
@@ -154,6 +168,8 @@ class Report:
     counts: Counts | None = None
     seconds: float | None = None
     error: dict[str, str] | None = None
+    newest: datetime | None = None
+    behind_seconds: float | None = None
 
     def __getattr__(self, name: str) -> Any:
         """Every count is an attribute of the report: ``report.sent``, ``report.by_subscription``."""
@@ -182,6 +198,8 @@ class Report:
             "complete": self.complete,
             **counts,
             "seconds": None if self.seconds is None else round(self.seconds, 3),
+            "newest": None if self.newest is None else rfc3339(self.newest),
+            "behind_seconds": None if self.behind_seconds is None else round(self.behind_seconds),
             "error": self.error,
         }
 

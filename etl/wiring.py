@@ -162,6 +162,7 @@ def _job(
             breaker.rejected_ratio, breaker.rejected_pairs, breaker.refused_chunks, breaker.enabled
         ),
         max_age=config.destination.max_age,
+        overlap=config.source.overlap,
         dry_run=dry_run,
         clock=clock,
         progress=progress,

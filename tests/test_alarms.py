@@ -6,6 +6,8 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from etl import wiring
@@ -50,7 +52,7 @@ def test_a_watermark_that_stands_still(workspace: Workspace) -> None:
 
 
 def test_no_new_rows(workspace: Workspace) -> None:
-    """Of files, by the last run that found any: those that read the same rows again do not count."""
+    """Of text cursors, by the last run that found any: those that read the same rows again do not count."""
     workspace.config(alarms={"no_new_rows": "2h"})
     assert "had no new row ever" in firing(workspace)["no_new_rows"]
     workspace.write([track("m1")])
@@ -59,6 +61,17 @@ def test_no_new_rows(workspace: Workspace) -> None:
     workspace.write([track("m1")], "again.parquet")
     at(workspace, NOW + timedelta(hours=3))
     assert "alarms.no_new_rows is 2 h: look at what fills it" in firing(workspace, hours=3)["no_new_rows"]
+
+
+def test_no_new_rows_by_the_newest_row_of_the_source(workspace: Workspace) -> None:
+    """Where footers tell it, whatever runs found."""
+    workspace.config(alarms={"no_new_rows": "2h"})
+    moment = NOW.replace(microsecond=0)
+    table = pa.table({"id": ["m1"], "received_at": pa.array([moment], pa.timestamp("us", "UTC"))})
+    pq.write_table(table, workspace.path / "tracks" / "a.parquet")
+    assert firing(workspace, hours=1) == {}
+    since = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert f"had no new row since {since}" in firing(workspace, hours=3)["no_new_rows"]
 
 
 def test_rejected_pairs_whose_time_runs_out(workspace: Workspace) -> None:

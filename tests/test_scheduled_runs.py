@@ -5,7 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
 from etl import wiring
+from etl.cli.output import summary
 from etl.pipeline import run
 from etl.report import Report
 from tests.support.workspace import USAGE, Workspace, ago, track
@@ -161,3 +166,64 @@ def test_a_later_until_bills_the_time_since(workspace: Workspace) -> None:
     workspace.config([USAGE], source={"overlap": "1h", "start": ago(days=9)})
     assert at(workspace, hours=1).sent == 1
     assert sorted(workspace.standin.ids()) == ["m1", "m2"]
+
+
+def days_ago(*days: float) -> pa.Table:
+    """A flat file of track events that were received so long ago."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    received = [now - timedelta(days=n) for n in days]
+    stamps = [f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in received]
+    names = [f"m{n}" for n in days]
+    fixed = {"type": "track", "event_text": "x", "context_group_id": "acme"}
+    columns: dict[str, Any] = {"id": names, "received_at": received, "timestamp": stamps}
+    return pa.table(columns | {key: [value] * len(days) for key, value in fixed.items()})
+
+
+def told(report: Report) -> tuple[Any, Any]:
+    """How far the source has got, as JSON has it."""
+    fields = report.as_dict()
+    return fields["newest"], fields["behind_seconds"]
+
+
+def test_a_source_that_is_further_behind_than_the_overlap_is_told(workspace: Workspace) -> None:
+    """Later runs would not reach back to the rows that are missing."""
+    workspace.config(source={"overlap": "72h"})
+    pq.write_table(days_ago(6, 5), workspace.path / "tracks" / "a.parquet")
+    first, second = at(workspace), at(workspace, hours=1)
+    newest = first.as_dict()["newest"]
+    assert newest.endswith("Z")
+    assert told(second) == (newest, pytest.approx(5 * 86400 + 3600, abs=60))
+    assert (first.sent, second.read, second.exit_code) == (2, 0, 0)
+    shown = summary(second)
+    assert shown[-4:] == [
+        f"newest row {newest} in the source",
+        "BEHIND: that is 5 days before the window's end, more than source.overlap. Later",
+        "runs do not reach back so far: if rows of that time are still to come, etl",
+        "backfill it once they are there.",
+    ]
+    assert max(map(len, shown)) <= 80
+
+
+def test_a_source_that_is_not_behind_is_asked_only_when_nothing_new_was_read(workspace: Workspace) -> None:
+    """Asking a warehouse takes a query over a whole table."""
+    workspace.config(source={"overlap": "72h"})
+    pq.write_table(days_ago(6, 1), workspace.path / "tracks" / "a.parquet")
+    assert told(at(workspace)) == (None, None)
+    idle = at(workspace, hours=1)
+    assert (idle.read, idle.behind_seconds) == (0, None)
+    assert idle.newest is not None
+    assert summary(idle)[-1].startswith("newest row ")
+
+
+def test_who_names_a_window_or_sends_nothing_is_not_told_of_a_source_behind(workspace: Workspace) -> None:
+    workspace.config(source={"overlap": "72h"})
+    pq.write_table(days_ago(6), workspace.path / "tracks" / "a.parquet")
+    assert told(workspace.run(since=ago(days=2))) == (None, None)
+    assert told(workspace.run(dry_run=True)) == (None, None)
+
+
+def test_a_source_that_cannot_tell_its_newest_row_spoils_no_run(workspace: Workspace) -> None:
+    """Text cursors: every row would have to be read."""
+    workspace.config(source={"overlap": "1h"})
+    workspace.write([track("m1")])
+    assert told(at(workspace)) == (None, None)

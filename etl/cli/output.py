@@ -15,6 +15,7 @@ import structlog
 from etl import logs
 from etl.errors import ConfigError, EtlError
 from etl.report import OUTCOMES, Report
+from etl.windows import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -118,6 +119,11 @@ def show_report(report: Report) -> None:
         click.echo(line, err=True)
 
 
+def _long(seconds: float) -> str:
+    hours = round(seconds / 3600)
+    return f"{hours} hours" if hours < 72 else f"{hours // 24} days"
+
+
 def summary(report: Report) -> list[str]:
     """The report as lines of at most 80 columns."""
     if report.counts is None:
@@ -141,6 +147,14 @@ def summary(report: Report) -> list[str]:
         lines.append(
             f"took      {report.seconds:>12.1f} s, {counts.requests:,} requests, {rate:,.0f} events/s sent"
         )
+    if report.newest is not None:
+        lines.append(f"newest row {rfc3339(report.newest)} in the source")
+    if report.behind_seconds is not None:
+        lines += [
+            f"BEHIND: that is {_long(report.behind_seconds)} before the window's end, more than source.overlap. Later",
+            "runs do not reach back so far: if rows of that time are still to come, etl",
+            "backfill it once they are there.",
+        ]
     if report.to_look_at and not report.dry_run:
         lines.append("look at them with: etl dead-letters list")
     return lines

@@ -94,13 +94,11 @@ def _both(low: datetime | None, high: datetime | None) -> Bounds | None:
 
 def partition_outside(partitions: Mapping[str, str], window: Window) -> bool:
     """Whether the folders (``day=2026-11-01/hr=07``, ``year=2026/month=11/day=1``) exclude ``window``."""
+    since = partition_start(partitions)
     try:
-        since = _partition_start(partitions)
-        if since is None:
-            return False
-        until = since + timedelta(hours=1 if {"hr", "hour"} & set(partitions) else 24)
-        return surely_outside(since, until, window)
-    except (ValueError, OverflowError):
+        length = timedelta(hours=1 if {"hr", "hour"} & set(partitions) else 24)
+        return since is not None and surely_outside(since, since + length, window)
+    except OverflowError:
         return False  # a folder of that name with something else in it
 
 
@@ -109,11 +107,21 @@ def surely_outside(since: datetime, until: datetime, window: Window) -> bool:
     return until + _PARTITION_MARGIN <= window.since or since - _PARTITION_MARGIN >= window.until
 
 
-def _partition_start(partitions: Mapping[str, str]) -> datetime | None:
+def partition_start(partitions: Mapping[str, str]) -> datetime | None:
+    """The hour or day that the folders are named for; None if they are not, or something else is in their names."""
     day = next((partitions[key] for key in ("day", "date", "dt") if "-" in partitions.get(key, "")), None)
     if day is None and {"year", "month", "day"} <= set(partitions):
         day = f"{partitions['year']}-{partitions['month']:0>2}-{partitions['day']:0>2}"
     if day is None:
         return None
-    hour = int(partitions.get("hr", partitions.get("hour", "0")))
-    return datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC) + timedelta(hours=hour)
+    try:
+        hour = int(partitions.get("hr", partitions.get("hour", "0")))
+        return datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC) + timedelta(hours=hour)
+    except (ValueError, OverflowError):
+        return None
+
+
+def newest_bound(groups: Sequence[RowGroup]) -> datetime | None:
+    """The newest cursor of row groups; None if one of them does not tell its own, or there are no rows."""
+    bounds = [group.bounds for group in groups if group.rows]
+    return None if None in bounds else max((bound[1] for bound in bounds if bound), default=None)

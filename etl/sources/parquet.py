@@ -16,7 +16,7 @@ from etl.errors import ConfigError, SourceError
 from etl.events import RESERVED, detect_layout, flat_column, needed_columns
 from etl.sources.cursors import check_cursor_type, find_cursor
 from etl.sources.files import list_files
-from etl.sources.footers import CLOCK_KEYS, partition_outside, row_groups, runs
+from etl.sources.footers import CLOCK_KEYS, newest_bound, partition_outside, partition_start, row_groups, runs
 from etl.sources.rows import Part, batches_of, positions, with_constants
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ _NOT_DATA = frozenset({"segment-stage", "logs"})
 
 #: How many decoded bytes a batch may hold, about: fewer rows are read at once where rows are huge.
 _BATCH_BYTES = 64 * 2**20
+
+#: How many files are opened at most to know how far the source has got.
+_FOOTERS = 16
 
 #: What Hive calls a folder whose rows have no value.
 _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
@@ -95,8 +98,22 @@ class ParquetSource:
                 self._shape(file, parquet)
 
     def newest(self) -> datetime | None:
-        """None: to know it, every file would have to be opened."""
-        return None
+        """The newest cursor, by the footers of the files of the last hour or day, or of all files if they are few.
+
+        None where that is not cheap, or footers do not tell it: text cursors, no statistics.
+        """
+        files = list_files(self._path, self._base, ENDINGS, skip=_NOT_DATA)
+        last = _last(files) if self._by_receipt else files
+        if len(last) > _FOOTERS:
+            return None
+        groups: list[RowGroup] = []
+        for file in last:
+            with _open(file) as parquet:
+                schema, _, cursor = self._shape(file, parquet)
+                if not pa.types.is_timestamp(schema.field(cursor).type):
+                    return None
+                groups += row_groups(parquet.metadata, cursor)
+        return newest_bound(groups)
 
     def _file_batches(
         self, file: File, window: Window, paths: Collection[events.Path] | None
@@ -123,8 +140,19 @@ class ParquetSource:
 
     def _outside(self, file: File, window: Window) -> bool:
         """Whether the file's folders say that all its rows were received outside ``window``."""
-        received = (self._cursor or "received_at").lower().replace("_", "") == "receivedat"
-        return received and partition_outside(file.partitions, window)
+        return self._by_receipt and partition_outside(file.partitions, window)
+
+    @property
+    def _by_receipt(self) -> bool:
+        """Whether windows are cut on what folders are named for: when events were received."""
+        return (self._cursor or "received_at").lower().replace("_", "") == "receivedat"
+
+
+def _last(files: list[File]) -> list[File]:
+    """The files of the last hour or day that folders are named for; all, unless each lies in such a folder."""
+    starts = [(partition_start(file.partitions), file) for file in files]
+    last = max((start for start, _ in starts if start), default=None)
+    return files if any(start is None for start, _ in starts) else [f for start, f in starts if start == last]
 
 
 def _open(file: File) -> pq.ParquetFile:

@@ -403,9 +403,7 @@ def test_a_cursor_that_tells_no_instant_is_a_mistake_in_the_config(tmp_path):
 
 def test_check_passes_where_reading_would(tmp_path):
     write(tmp_path / "a.parquet", flat(["a"], [0]))
-    source = ParquetSource(str(tmp_path))
-    source.check()
-    assert source.newest() is None
+    ParquetSource(str(tmp_path)).check()
 
 
 def test_an_empty_window_and_an_empty_file_give_no_batch(tmp_path):
@@ -414,3 +412,51 @@ def test_an_empty_window_and_an_empty_file_give_no_batch(tmp_path):
     assert len(read(tmp_path)) == 1
     assert read(tmp_path, Window(START, START - timedelta(days=1))) == []
     assert read(tmp_path, Window(START, datetime(2026, 11, 1, tzinfo=UTC))) == []
+
+
+# ------------------------------------------------------------------------------------- the newest row
+
+
+def test_the_newest_row_is_told_by_the_footers(tmp_path):
+    """Of all files where they are few; empty ones tell nothing."""
+    write(tmp_path / "a.parquet", flat(["a", "b", "c"], [3, 7, 5]), row_group_size=1)
+    write(tmp_path / "b.parquet", flat(["d"], [6]))
+    assert ParquetSource(str(tmp_path)).newest() == at(7)
+    write(tmp_path / "c.parquet", flat([], []))
+    assert ParquetSource(str(tmp_path)).newest() == at(7)
+
+
+def test_of_a_partitioned_lake_only_the_last_hour_is_opened_for_it(tmp_path):
+    for hour in range(30):
+        path = write(
+            tmp_path / f"day=2026-11-{1 + hour // 24:02}/hr={hour % 24:02}/a.parquet", flat(["a"], [hour])
+        )
+        if hour < 29:
+            path.write_bytes(b"PAR1 rubbish PAR1")
+    assert ParquetSource(str(tmp_path)).newest() == at(29)
+
+
+def test_folders_do_not_tell_the_newest_row_on_another_cursor(tmp_path):
+    """A row received last may have been made long before."""
+    table = pa.table({"id": ["a"], "received_at": [at(1)], "timestamp": [at(9)]})
+    write(tmp_path / "day=2026-11-01/a.parquet", table)
+    write(tmp_path / "day=2026-11-02/a.parquet", table.set_column(2, "timestamp", pa.array([at(2)])))
+    assert ParquetSource(str(tmp_path), cursor="timestamp").newest() == at(9)
+
+
+@pytest.mark.parametrize(
+    ("files", "options"),
+    [
+        pytest.param(17, {}, id="too many files"),
+        pytest.param(1, {"write_statistics": False}, id="no statistics"),
+        pytest.param(1, {"as_text": True}, id="text"),
+    ],
+)
+def test_the_newest_row_is_not_told_where_that_is_not_cheap(tmp_path, files, options):
+    as_text = options.pop("as_text", False)
+    for number in range(files):
+        table = flat(["a"], [number])
+        if as_text:
+            table = table.set_column(1, "received_at", pa.array(["2026-11-01T00:00:00Z"]))
+        write(tmp_path / f"{number}.parquet", table, **options)
+    assert ParquetSource(str(tmp_path)).newest() is None
