@@ -81,12 +81,16 @@ def _database(value: Any, info: ValidationInfo) -> Any:
     return url.set(drivername="sqlite", database=path).render_as_string(hide_password=False)
 
 
-def _source_url(value: Any) -> Any:
+def _source_url(value: Any, info: ValidationInfo) -> Any:
+    """A warehouse's URL; a relative path of a file starts at the config file."""
     try:
-        make_url(str(value))
+        url = make_url(str(value))
     except (ArgumentError, ValueError):
         raise wrong("should be a SQLAlchemy URL such as snowflake://… or postgresql+psycopg://…") from None
-    return value
+    file = url.database if url.get_backend_name() in {"sqlite", "duckdb"} else None
+    if not file or file.startswith((":", "md:", "motherduck:")):
+        return value
+    return url.set(database=beside_config(file, info)).render_as_string(hide_password=False)
 
 
 def _query(value: Any, info: ValidationInfo) -> Any:

@@ -85,6 +85,10 @@ def test_relative_paths_start_at_the_config_file(tmp_path: Path) -> None:
     assert config.source.path == str(tmp_path / "exports" / "day=*") + "/"
     config = load(SMALLEST.replace("sandbox}", "sandbox}\nstate: {url: sqlite:///../s/etl.db}"), path=path)
     assert config.state_url() == f"sqlite:///{tmp_path}/s/etl.db"
+    for url in ("sqlite:///../w.db", "duckdb:///../w.db"):
+        source = f"source: {{type: warehouse, url: '{url}', schema: main, tables: t}}"
+        config = load(SMALLEST.replace("source: {type: parquet, path: exports}", source), path=path)
+        assert config.source_url() == f"{url.partition(':')[0]}:///{tmp_path}/w.db"
     source = "source: {type: warehouse, url: 'sqlite://', query: job.sql}"
     config = load(SMALLEST.replace("source: {type: parquet, path: exports}", source), path=path)
     assert config.source.query == str(tmp_path / "conf" / "job.sql")

@@ -248,7 +248,7 @@ def test_raw_logs_lose_nothing(tmp_path):
 
 
 def test_flat_storage_loses_names_nesting_nulls_arrays_and_the_opt_out(postgres):
-    """The losses that docs/sources.md lists: they happen before this job and cannot be undone."""
+    """The losses that docs/sources/README.md lists: they happen before this job and cannot be undone."""
     run(
         postgres,
         "CREATE SCHEMA s",
