@@ -158,7 +158,7 @@ names = texts.map(str.strip).filter(bool).filter(lambda name: "$" not in name an
 def test_whatever_is_answered_comes_through_unchanged(kind: Any, where: str, tables: list[str]) -> None:
     """Whatever YAML would make of it."""
     tables = [name for name in tables if name != "*"] or ["*"]
-    answers = Answers(kind, datetime.now(UTC).date(), f"/{where}", where, tables, None, where, where)
+    answers = Answers(kind, datetime.now(UTC).date(), f"/x{where}", where, tables, None, where, where)
     (text,) = initial_files(answers, "etl.yml").values()
     config = parse_config(text, "etl.yml", {"WAREHOUSE_URL": "sqlite:///x.db"})
     assert (config.pipeline, config.destination.account) == (where, where)
@@ -166,4 +166,4 @@ def test_whatever_is_answered_comes_through_unchanged(kind: Any, where: str, tab
         assert config.source.schemas == (where,)
         assert config.source.tables == (tuple(tables) if tables != ["*"] else "*")
     else:
-        assert config.source.path == f"/{where}"
+        assert Path(config.source.path) == Path(f"/x{where}")
