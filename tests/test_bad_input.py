@@ -238,9 +238,39 @@ def paste(workspace: Workspace, lines: str) -> None:
     (workspace.path / "etl.yml").write_text(f"{head}\n{lines}")
 
 
-def test_a_usage_error_prints_no_json(etl_run: Any) -> None:
-    said = etl_run("--json", "--nonsense")
-    assert (said.code, said.out) == (2, "")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--nonsense"], "No such option '--nonsense'"),
+        (
+            ["run", "--since", "garbage"],
+            "Invalid value for '--since': 'garbage' is not a time; write 2026-11-01 or",
+        ),
+        (["run", "--since", "2026-11-01", "--until", ""], "Invalid value for '--until': '' is not a time"),
+        (["run", "--until", "2026-11-01"], "--until needs --since; leave out both for the scheduled run"),
+        (
+            ["run", "--since", "2026-11-02", "--until", "2026-11-01"],
+            "--since 2026-11-02T00:00:00Z is not before --until 2026-11-01T00:00:00Z",
+        ),
+        (["run", "--since", "2100-01-01"], "--since 2100-01-01T00:00:00Z is still to come"),
+        (
+            ["backfill", "--since", "2026-11-01", "--until", "soon"],
+            "Invalid value for '--until': 'soon' is not a time",
+        ),
+        (
+            ["backfill", "--since", "2026-11-01", "--until", "2026-11-01"],
+            "--since 2026-11-01T00:00:00Z is not before --until 2026-11-01T00:00:00Z",
+        ),
+        (["fields", "--since", "soon"], "Invalid value for '--since': 'soon' is not a time"),
+        (["status", "--runs", "few"], "Invalid value for '--runs'"),
+    ],
+)
+def test_a_usage_error_prints_no_json(workspace: Workspace, arguments: list[str], message: str) -> None:
+    """Whatever is wrong with it can be told from the command line alone."""
+    workspace.config()
+    said = workspace.cli(*arguments, "-c", "etl.yml", "--json")
+    assert (said.returncode, said.stdout) == (2, "")
+    assert message in said.stderr
 
 
 def test_a_config_error_prints_a_report_without_figures(etl_run: Any) -> None:

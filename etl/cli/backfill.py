@@ -8,10 +8,19 @@ import click
 import structlog
 
 from etl import logs
-from etl.cli.options import config_option, json_option, load_for_run, metrics_option, quiet_option
+from etl.cli.options import (
+    config_option,
+    json_option,
+    load_for_run,
+    metrics_option,
+    quiet_option,
+    refuse_no_window,
+    time_option,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from etl.backfilling import BackfillReport
     from etl.report import Report
@@ -19,8 +28,8 @@ if TYPE_CHECKING:
 
 @click.command("backfill")
 @config_option
-@click.option("--since", required=True, metavar="T", help="Begin; UTC if it has no zone.")
-@click.option("--until", required=True, metavar="T", help="End.")
+@time_option("--since", "Begin; UTC if it has no zone.", required=True)
+@time_option("--until", "End.", required=True)
 @click.option(
     "--by", type=click.Choice(["day", "hour"]), default="day", show_default=True, help="Length of a window."
 )
@@ -34,8 +43,8 @@ if TYPE_CHECKING:
 @quiet_option
 def command(
     config_path: str,
-    since: str,
-    until: str,
+    since: datetime,
+    until: datetime,
     by: str,
     subscriptions: Sequence[str],
     plan: bool,
@@ -51,7 +60,6 @@ def command(
     """
     from datetime import timedelta
 
-    from etl import api
     from etl.backfilling import Backfill, backfill
     from etl.cli.interrupts import interruptible
     from etl.cli.output import report_of
@@ -59,11 +67,12 @@ def command(
     from etl.telling import telling
     from etl.windows import Window
 
+    refuse_no_window(since, until)
+
     def told() -> BackfillReport:
         config = load_for_run(config_path)
         step = timedelta(hours=1) if by == "hour" else timedelta(days=1)
-        window = Window(api.moment(since), api.moment(until))
-        asked = Backfill(config, window, step, subscriptions or None, plan, redo)
+        asked = Backfill(config, Window(since, until), step, subscriptions or None, plan, redo)
         watcher = None if quiet or as_json else _Lines()
 
         def run() -> BackfillReport:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from etl.cli.options import config_option, json_option, load, quiet_option
+from etl.cli.options import config_option, json_option, load, quiet_option, time_option
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import pandas as pd
 
 _WIDTH = 80
@@ -20,8 +22,8 @@ _NUMBERS = ("FILL", "DISTINCT")
 @click.command("fields")
 @config_option
 @click.option("--trigger", metavar="FQL", help="Only events that this trigger matches.")
-@click.option("--since", metavar="T", help="Only events whose cursor lies at or after this.")
-@click.option("--until", metavar="T", help="Only events whose cursor lies before this.")
+@time_option("--since", "Only events whose cursor lies at or after this.")
+@time_option("--until", "Only events whose cursor lies before this.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first so many events.")
 @click.option("--no-samples", is_flag=True, help="Show no values.")
 @json_option
@@ -29,8 +31,8 @@ _NUMBERS = ("FILL", "DISTINCT")
 def command(
     config_path: str,
     trigger: str | None,
-    since: str | None,
-    until: str | None,
+    since: datetime | None,
+    until: datetime | None,
     limit: int | None,
     no_samples: bool,
     as_json: bool,

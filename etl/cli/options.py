@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -10,6 +11,42 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from etl.config import Config
+
+Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
+
+
+class _Time(click.ParamType["datetime"]):
+    """A time as people write it; one that is none is a usage error, so nothing is printed as JSON."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        from etl.api import moment
+        from etl.errors import ConfigError
+
+        try:
+            return moment(value)
+        except ConfigError as error:
+            self.fail(str(error), param, ctx)
+
+
+def time_option(name: str, text: str, *, required: bool = False) -> Callable[[Decorated], Decorated]:
+    """``--since`` or ``--until``."""
+    return click.option(name, type=_Time(), metavar="T", required=required, help=text)
+
+
+def refuse_no_window(since: datetime | None, until: datetime | None) -> None:
+    """Raise ``UsageError`` where ``--since`` and ``--until`` make no window."""
+    from etl.windows import rfc3339
+
+    if since is None:
+        if until is not None:
+            raise click.UsageError("--until needs --since; leave out both for the scheduled run")
+        return
+    if until is not None and since >= until:
+        raise click.UsageError(f"--since {rfc3339(since)} is not before --until {rfc3339(until)}")
+    if until is None and since >= datetime.now(UTC):
+        raise click.UsageError(f"--since {rfc3339(since)} is still to come")
 
 
 def config_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from etl.cli.options import config_option, load
+from etl.cli.options import config_option, load, time_option
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from etl.config import Config
     from etl.reporting import Scope
     from etl.state import StateStore
@@ -23,16 +25,16 @@ _DAYS = 30
 @click.command("report")
 @config_option
 @click.option("--run", "run_id", metavar="RUN_ID", help="One run.")
-@click.option("--since", metavar="T", help="The runs that began at or after this; UTC if it has no zone.")
-@click.option("--until", metavar="T", help="And before this; the end of today if left out.")
+@time_option("--since", "The runs that began at or after this; UTC if it has no zone.")
+@time_option("--until", "And before this; the end of today if left out.")
 @click.option("--days", type=click.IntRange(min=1), metavar="N", help=f"The last N days.  [default: {_DAYS}]")
 @click.option("--out", metavar="FILE", help="The HTML file to write; stdout if left out.")
 @click.option("--with-events", is_flag=True, help="Show the events of dead letters, too.")
 def command(
     config_path: str,
     run_id: str | None,
-    since: str | None,
-    until: str | None,
+    since: datetime | None,
+    until: datetime | None,
     days: int | None,
     out: str | None,
     with_events: bool,
@@ -60,7 +62,9 @@ def command(
     return 0
 
 
-def _refuse_mixtures(run_id: str | None, since: str | None, until: str | None, days: int | None) -> None:
+def _refuse_mixtures(
+    run_id: str | None, since: datetime | None, until: datetime | None, days: int | None
+) -> None:
     if sum(1 for given in (run_id, since or until, days) if given) > 1:
         raise click.UsageError(
             "name a run (--run), a period (--since, --until) or a number of --days: one of them"
@@ -70,11 +74,15 @@ def _refuse_mixtures(run_id: str | None, since: str | None, until: str | None, d
 
 
 def _scope(
-    config: Config, state: StateStore, run_id: str | None, since: str | None, until: str | None, days: int
+    config: Config,
+    state: StateStore,
+    run_id: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    days: int,
 ) -> Scope:
     from datetime import UTC, datetime, timedelta
 
-    from etl.api import moment
     from etl.reporting import period, single_run
 
     if run_id:
@@ -83,7 +91,7 @@ def _scope(
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     if since is None:
         return period(config, midnight - timedelta(days=days), midnight, now)
-    return period(config, moment(since), moment(until) if until else max(midnight, moment(since)), now)
+    return period(config, since, until or max(midnight, since), now)
 
 
 def _write(path: Path, page: str) -> None:

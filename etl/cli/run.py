@@ -6,24 +6,34 @@ from typing import TYPE_CHECKING
 
 import click
 
-from etl.cli.options import config_option, json_option, load_for_run, metrics_option, quiet_option
+from etl.cli.options import (
+    config_option,
+    json_option,
+    load_for_run,
+    metrics_option,
+    quiet_option,
+    refuse_no_window,
+    time_option,
+)
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from etl.report import Report
 
 
 @click.command("run")
 @config_option
-@click.option("--since", metavar="T", help="Begin of an ad-hoc window; UTC if it has no zone.")
-@click.option("--until", metavar="T", help="End of it; now if left out.")
+@time_option("--since", "Begin of an ad-hoc window; UTC if it has no zone.")
+@time_option("--until", "End of it; now if left out.")
 @click.option("--dry-run", is_flag=True, help="Send and record nothing; say what would be sent.")
 @metrics_option
 @json_option
 @quiet_option
 def command(
     config_path: str,
-    since: str | None,
-    until: str | None,
+    since: datetime | None,
+    until: datetime | None,
     dry_run: bool,
     metrics_file: str | None,
     as_json: bool,
@@ -38,6 +48,8 @@ def command(
     from etl.cli.output import report_of
     from etl.progress import progress_for
     from etl.telling import telling
+
+    refuse_no_window(since, until)
 
     def told() -> Report:
         config = load_for_run(config_path)

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from etl.cli.options import config_option, load, quiet_option
+from etl.cli.options import config_option, load, quiet_option, time_option
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from etl.state import StateStore
 
 
@@ -20,21 +22,19 @@ def command() -> None:
 @command.command()
 @config_option
 @click.option("--out", required=True, metavar="FILE", help="A Parquet file to write.")
-@click.option("--since", metavar="T", help="Sent at or after this.")
-@click.option("--until", metavar="T", help="Sent before this.")
+@time_option("--since", "Sent at or after this.")
+@time_option("--until", "Sent before this.")
 @quiet_option
-def export(config_path: str, out: str, since: str | None, until: str | None, quiet: bool) -> int:
+def export(config_path: str, out: str, since: datetime | None, until: datetime | None, quiet: bool) -> int:
     """The sent log of the config's account as Parquet: every id that was ever sent, with digest, run and time."""
     from datetime import UTC, datetime
 
-    from etl.api import moment
     from etl.exporting import export_sent_log
     from etl.progress import counting
 
     sent = None
     if since or until:
-        begin = moment(since) if since else datetime(1970, 1, 1, tzinfo=UTC)
-        sent = (begin, moment(until) if until else datetime.now(UTC))
+        sent = (since or datetime(1970, 1, 1, tzinfo=UTC), until or datetime.now(UTC))
     config = load(config_path)
     state = _state(config_path)
     with counting("ids", quiet=quiet, total=None if sent else state.sizes()["sent_log"]) as seen:
