@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from tests.support.packages import ROOT, run_uv
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).parents[2]
 VERSION = "3.3.2"
 DAGS = ROOT / "configs" / "airflow" / "etl_dags.py"
 _SECONDS = 300.0
@@ -33,10 +34,12 @@ def python(*, with_job: bool = False) -> Path:
         stamp = place / f"airflow-{VERSION}-{_wanted()}"
         if not stamp.exists():
             shutil.rmtree(place, ignore_errors=True)
-            _uv("venv", "--python", sys.executable, str(place))
+            run_uv("venv", "--python", sys.executable, str(place))
             install = ("pip", "install", "--python", str(place / "bin" / "python"))
-            _uv(*install, f"apache-airflow=={VERSION}", *([f"{ROOT}[airflow,postgres]"] if with_job else ()))
-            _uv(*install, "--no-deps", "--editable", str(ROOT))
+            run_uv(
+                *install, f"apache-airflow=={VERSION}", *([f"{ROOT}[airflow,postgres]"] if with_job else ())
+            )
+            run_uv(*install, "--no-deps", "--editable", str(ROOT))
             stamp.touch()
     return place / "bin" / "python"
 
@@ -51,13 +54,6 @@ def _locked(path: Path) -> Iterator[None]:
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _uv(*arguments: str) -> None:
-    beside = Path(sys.executable).parent / "uv"
-    uv = str(beside) if beside.exists() else shutil.which("uv")
-    assert uv, "uv is needed to install Airflow (make installs it)"
-    subprocess.run([uv, *arguments, "--quiet"], check=True, timeout=_SECONDS)
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
