@@ -18,6 +18,22 @@ if TYPE_CHECKING:
     from tests.support.workspace import Workspace
 
 
+def _read_a_line(workspace: Workspace, *arguments: str) -> tuple[bytes, bytes, int]:
+    """The first line, as by ``head -1``, what was said on stderr, and the exit code."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "etl", *arguments, "-c", "etl.yml"],
+        cwd=workspace.path,
+        env=os.environ | workspace.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        line = process.stdout.readline()
+        process.stdout.close()
+        return line, process.stderr.read(), process.wait(60)
+
+
 def _unread(workspace: Workspace, stream: str, *arguments: str) -> int:
     """The exit code of the command when the reader of ``stream`` has gone."""
     reader, writer = os.pipe()
@@ -53,6 +69,64 @@ def test_a_complete_run_exits_0_when_its_reader_has_gone(workspace: Workspace, s
     workspace.config()
     arguments = ["--json"] if stream == "stdout" else []
     assert _unread(workspace, stream, "run", "-c", "etl.yml", *arguments) == 0
+
+
+def test_a_command_whose_reader_had_enough_ends_quietly(workspace: Workspace) -> None:
+    """``etl map … | head -1``: 141, as of any program in a pipe."""
+    workspace.write([track(f"m{n}") for n in range(2000)])  # more than a pipe holds
+    workspace.config()
+    line, said, code = _read_a_line(workspace, "map", "--quiet")
+    assert json.loads(line)["body"]["transaction_id"] == "m0"
+    assert (said, code) == (b"", 141)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["map"],
+        ["fields"],
+        ["fields", "--json"],
+        ["status"],
+        ["status", "--json"],
+        ["check"],
+        ["report"],
+        ["dead-letters", "list"],
+        ["dead-letters", "list", "--json"],
+        ["dead-letters", "show", "1"],
+        ["dead-letters", "export"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_that_nobody_reads_ends_quietly(workspace: Workspace, arguments: list[str]) -> None:
+    """However little it has to say: also what is left in the buffer when Python ends."""
+    workspace.write([track("m1"), track("m2", context={})])
+    mapping = {
+        "transaction_id": {"@path": "$.messageId"},
+        "customer_id": {"@path": "$.context.groupId"},
+        "timestamp": {"@path": "$.receivedAt"},  # something for `etl check` to warn of
+        "event_type": {"@path": "$.event"},
+        "properties": {"@path": "$.properties"},
+    }
+    workspace.config([{"name": "Usage", "mapping": mapping}])
+    workspace.run()
+    assert _unread(workspace, "stdout", *arguments, "-c", "etl.yml") == 141
+
+
+def test_help_that_nobody_reads_ends_quietly(workspace: Workspace) -> None:
+    assert _unread(workspace, "stdout", "--help") == 141
+    assert _unread(workspace, "stdout", "run", "--help") == 141
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_usage_error_exits_2_when_nobody_reads_it(workspace: Workspace, stream: str) -> None:
+    assert _unread(workspace, stream, "run", "--nonsense") == 2
+
+
+def test_what_was_retried_is_told_by_the_exit_code_when_nobody_reads_it(workspace: Workspace) -> None:
+    workspace.write([track("m1", context={})])
+    workspace.config()
+    workspace.run()
+    assert _unread(workspace, "stdout", "dead-letters", "retry", "-c", "etl.yml") == 1
 
 
 def test_a_bug_prints_an_object_without_what_the_exception_quotes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,6 +32,9 @@ COMMANDS = {
 
 EPILOG = "\b\nExit codes:\n" + "".join(f"  {code:<4}{meaning}\n" for code, meaning in EXIT_CODES.items())
 
+#: What a shell says of a program that SIGPIPE ended.
+READER_LEFT = 141
+
 
 class _Lazy(click.Group):
     """A group whose commands are imported when asked for."""
@@ -89,21 +92,37 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command; every way to fail becomes one of the contract's exit codes (DESIGN §6)."""
     try:
         code = root.main(arguments, prog_name="etl", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except click.ClickException as error:
-        error.show()
+        _show_usage(error)
         code = error.exit_code if error.exit_code != 1 else 2
     except click.exceptions.Exit as exit_:
         code = exit_.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("etl: interrupted", err=True)
         code = 3
-    except BrokenPipeError:
-        # Whoever read our output has gone (`etl map … | head`); nothing more can be said.
-        sys.stderr.close()
-        code = 0
+    except (BrokenPipeError, SystemExit):  # click makes the one the other, with exit code 1
+        code = _left()
     except Exception as error:  # noqa: BLE001 - a bug must not look like exit code 1, "complete"
         code = _show(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show_usage(error: click.ClickException) -> None:
+    from etl.cli.output import readers_may_leave
+
+    with readers_may_leave():
+        error.show()
+
+
+def _left() -> int:
+    """Whoever read our output has gone (``etl map … | head``): end quietly, as other programs do."""
+    from etl.cli.output import readers_may_leave
+
+    with readers_may_leave():
+        raise BrokenPipeError
+    return READER_LEFT
 
 
 def _show(error: Exception) -> int:

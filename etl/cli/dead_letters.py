@@ -110,17 +110,18 @@ def retry(config_path: str, dry_run: bool, as_json: bool, **filters: Any) -> int
     """
     from etl.cli.interrupts import interruptible
     from etl.cli.options import load_for_run
-    from etl.cli.output import print_json
+    from etl.cli.output import print_json, readers_may_leave
     from etl.retry import retry as retry_letters
 
     config = load_for_run(config_path)
     found = _found(config, _opened(config_path)[1], filters)
     with interruptible() as interrupted:
         retried = retry_letters(config, found, dry_run=dry_run, interrupted=interrupted)
-    if as_json:
-        print_json(retried.as_dict())
-    for line in () if as_json else retried.lines():
-        click.echo(line)
+    with readers_may_leave():
+        if as_json:
+            print_json(retried.as_dict())
+        for line in () if as_json else retried.lines():
+            click.echo(line)
     return 1 if retried.still_open else 0
 
 

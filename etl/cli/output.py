@@ -95,7 +95,9 @@ def readers_may_leave() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        for stream in (sys.stdout, sys.stderr):
+        for stream in (sys.__stdout__, sys.__stderr__):  # click may have put something over them
+            if stream is None:
+                continue
             try:
                 stream.flush()
             except BrokenPipeError:

@@ -18,7 +18,8 @@ HEAD = """\
 # Commands
 
 What `etl --help` and `etl COMMAND --help` say. Made by `python -m tests.support.cli_reference`; the tests hold it
-against the commands. Data goes to stdout, everything else to stderr.
+against the commands. Data goes to stdout, everything else to stderr. A command whose stdout is closed before it is
+done (`etl map … | head`) ends quietly with 141, as shells say of SIGPIPE; those that send keep their exit code.
 
 """
 
