@@ -34,7 +34,7 @@ def bodies(
     parts: Pieces = []
     for name, field in fields.items():
         parts += ["," if parts else "{", f'"{name}":']
-        if field.column is not None:
+        if field.column is not None and (numbers_as_text or field.quoted is None):
             parts += _properties(columns.take(field.column, rows), numbers_as_text=numbers_as_text)
         else:
             parts += _text(field, at)

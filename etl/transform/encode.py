@@ -29,7 +29,9 @@ def json_text(array: pa.Array) -> pa.Array:
     """Canonical JSON text per row, null where the cell is."""
     array = typed.plain(array)
     if pa.types.is_struct(array.type):
-        return _masked(join(struct_pieces(array)), array)
+        written = join(struct_pieces(array))
+        # Objects without any members are the same text in every row.
+        return _masked(pa.repeat(written, len(array)) if isinstance(written, pa.Scalar) else written, array)
     return join(["", *_scalar_pieces(array)], nulls=True) if array.null_count else join(pieces(array))
 
 

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.subscription import FIELDS
-from etl.transform import columns
+from etl.transform import columns, typed
 from etl.transform.javascript import has_surrogate, number_text, text_number
+from etl.transform.jsonobjects import JsonObjects
 from etl.transform.jsontext import quote
 from etl.transform.texts import scalar_text
 from etl.transform.timestamps import InvalidTimestampError, iso_of, to_iso
@@ -41,8 +42,8 @@ class Wrong:
 class Field:
     """One field after the schema: ``present`` per row, and per row what is wrong (NA: nothing).
 
-    ``texts``: string array of a text field. ``quoted``: the same as JSON text, where ``texts`` could not hold it.
-    ``column``: ``properties`` as it came.
+    ``texts``: string array of a text field. ``quoted``: canonical JSON text, of a text field where ``texts`` could not
+    hold it, of ``properties`` where that was to be had at once. ``column``: ``properties`` as it came.
     """
 
     present: np.ndarray
@@ -227,6 +228,11 @@ def _object_field(name: str, column: pd.Series) -> Field:
         array = columns.arrow(column)
         if pa.types.is_struct(array.type) or pa.types.is_map(array.type):
             return Field(columns.numpy(pc.is_valid(array)), None, column=column)
+        if (
+            columns.is_json(array)
+            and (written := JsonObjects(typed.plain(array.storage)).canonical()) is not None
+        ):
+            return Field(columns.numpy(pc.is_valid(array)), None, quoted=written, column=column)
     cells = columns.cells(column)
     if set(map(type, cells)) <= {dict}:
         return Field(np.ones(len(cells), bool), None, column=columns.objects(cells))

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from etl.events import OBJECTS, WHOLE_EVENT, Layout, Path, flat_holder, object_columns
 from etl.transform import columns, typed
+from etl.transform.jsonobjects import JsonObjects
 from etl.transform.jsontext import parse_column
 from etl.transform.values import UNDEFINED, Value, gets
 
@@ -103,6 +104,7 @@ class Events(Roots):
         self._layout = layout
         self._parent = parent
         self._parsed: dict[Path, np.ndarray] = {}
+        self._read_objects: dict[Path, JsonObjects] = {}
 
     @staticmethod
     def of(events: Sequence[Value]) -> Values:
@@ -164,8 +166,21 @@ class Events(Roots):
             array, at, keys = inner, (*at, keys[0]), keys[1:]
         if not keys and self.parsed(at) is None:
             return columns.series(array)
+        if keys and columns.is_json(array) and (leaf := self._objects(array, at).leaf(keys)) is not None:
+            return columns.series(leaf)
         cells = self._cells(array, at)
         return columns.tightened(gets(cells, keys)) if keys else columns.objects(cells)
+
+    def _objects(self, array: pa.Array, at: Path) -> JsonObjects:
+        """JSON text to be read whole columns at a time; read once for all that is looked up in it."""
+        if at not in self._read_objects:
+            known = self._parent[0]._read_objects.get(at) if self._parent else None  # noqa: SLF001 - of its kind
+            self._read_objects[at] = (
+                known.take(self._parent[1])
+                if known and self._parent
+                else JsonObjects(typed.plain(array.storage))
+            )
+        return self._read_objects[at]
 
     def _cells(self, array: pa.Array, at: Path) -> np.ndarray:
         """The cells of a column as values; JSON text is parsed once, also for events taken from these."""

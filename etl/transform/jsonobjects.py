@@ -1,0 +1,182 @@
+"""JSON text of objects, read by Arrow whole columns at a time, outside the interpreter's lock. Pure.
+
+A shortcut, three times as fast as value by value, that is taken only where it leads to the same place: rows in which
+a struct could not hold what counts (a null, which no struct tells from an absent key; more digits than a double
+keeps) are read value by value, and where Arrow refuses a text, or keys differ in kind from row to row, all are.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json as pj
+
+from etl.transform import columns, typed
+from etl.transform.encode import json_text
+from etl.transform.jsontext import canonical_column, parse_column
+from etl.transform.values import UNDEFINED, Value, gets
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: Rows to read value by value: null has no place in a struct; numbers of 16 characters may be more than a double;
+#: -0 is no integer; half surrogate pairs are no UTF-8; Arrow takes NaN for a number. A match inside a string only
+#: costs time.
+_BY_VALUE = r"[:,\[]\s*(?:null|-0|-?(?:NaN|Inf))|[0-9][0-9.]{15}|\\u[dD][89a-fA-F]"
+#: Arrow's parser calls itself for each level, with no bound of its own. Text of so many bytes has few enough levels;
+#: longer text has, if it has no more brackets than this.
+_SHALLOW_BYTES, _MOST_BRACKETS = 2000, 400
+#: With more columns, most of them empty in any row, columns cost more than rows.
+_MOST_COLUMNS = 64
+#: Rows that tell cheaply whether it is worth reading all.
+_SAMPLE = 1000
+#: Below, nothing is gained.
+_FEWEST = 200
+_WRAPPED = "o"
+
+
+class JsonObjects:
+    """A column of JSON text (string array) in which every row but null ones is an object."""
+
+    def __init__(self, texts: pa.Array) -> None:
+        self._texts = texts
+
+    @cached_property
+    def _plain(self) -> np.ndarray:
+        """Bool per row: to be read by Arrow."""
+        plain = columns.numpy(pc.invert(pc.match_substring_regex(self._texts, _BY_VALUE)))
+        long = np.flatnonzero(columns.numpy(pc.greater(pc.binary_length(self._texts), _SHALLOW_BYTES)))
+        if len(long):
+            texts = self._texts.take(pa.array(long))
+            brackets = pc.add(pc.count_substring(texts, "{"), pc.count_substring(texts, "["))
+            plain[long] &= columns.numpy(pc.less_equal(brackets, _MOST_BRACKETS))
+        return plain
+
+    @cached_property
+    def _struct(self) -> pa.StructArray | None:
+        """The plain rows; None where not every one of them is an object that a struct can hold."""
+        if self._plain.sum() < _FEWEST:
+            return None
+        return read(self._texts if self._plain.all() else self._texts.filter(pa.array(self._plain)))
+
+    @cached_property
+    def _others(self) -> list[Value]:
+        """The values of the other rows."""
+        return parse_column(self._texts.filter(pa.array(~self._plain)))
+
+    def take(self, positions: np.ndarray) -> JsonObjects:
+        """The rows at ``positions``; what was read is not read again."""
+        taken = JsonObjects(self._texts.take(pa.array(positions)))
+        if "_struct" in vars(self):
+            plain = self._plain[positions]
+            at = (np.cumsum(self._plain) - 1)[positions[plain]]
+            vars(taken)["_plain"] = plain
+            vars(taken)["_struct"] = None if self._struct is None else self._struct.take(pa.array(at))
+        return taken
+
+    def canonical(self) -> pa.Array | None:
+        """Canonical text per row, null where the text is; None where the shortcut cannot be taken."""
+        if self._struct is None or not all(type(o) is dict or o is UNDEFINED for o in self._others):
+            return None
+        return self._merged(json_text(self._struct), canonical_column(self._others))
+
+    def leaf(self, keys: Sequence[str]) -> pa.Array | None:
+        """The strings, numbers or booleans at ``keys``; None where the shortcut cannot be taken.
+
+        What lies there may be no object: in a struct its keys are not in the order that each row has them in.
+        """
+        if self._struct is None:
+            return None
+        found: pa.Array = self._struct
+        for key in keys:
+            if not pa.types.is_struct(found.type):
+                return None
+            inner = typed.member(found, key)
+            if inner is None:
+                return self._merged_with_others(pa.nulls(len(found), pa.string()), keys)
+            found = inner
+        return self._merged_with_others(found, keys) if columns.is_scalar(found) else None
+
+    def _merged_with_others(self, plain: pa.Array, keys: Sequence[str]) -> pa.Array | None:
+        others = columns.tightened(gets(self._others, tuple(keys)))
+        if columns.is_objects(others):
+            return None
+        array = columns.arrow(others)
+        if array.null_count == len(array):
+            array = pa.nulls(len(array), plain.type)
+        elif plain.null_count == len(plain):
+            plain = pa.nulls(len(plain), array.type)
+        return self._merged(plain, array) if array.type == plain.type else None
+
+    def _merged(self, plain: pa.Array, others: pa.Array) -> pa.Array:
+        """One array of the rows of both, each at its place."""
+        if not len(others):
+            return plain
+        places = np.empty(len(self._plain), np.int64)
+        places[self._plain] = np.arange(len(plain))
+        places[~self._plain] = len(plain) + np.arange(len(others))
+        return pa.concat_arrays([plain, others]).take(pa.array(places))
+
+
+def read(texts: pa.Array) -> pa.StructArray | None:
+    """Texts without nulls as structs; None unless each is one object, with values of one kind under each key."""
+    try:
+        strings = _strings(_parsed(texts.slice(0, _SAMPLE), None).type)
+        for _ in range(3):
+            found = _parsed(texts, strings)
+            if not _holds_time(found.type):
+                return found if len(found) == len(texts) and _columns(found.type) <= _MOST_COLUMNS else None
+            strings = _strings(found.type)
+    except (pa.ArrowInvalid, RecursionError):
+        pass
+    return None
+
+
+def _parsed(texts: pa.Array, strings: pa.DataType | None) -> pa.StructArray:
+    """Each text inside an object of its own, so that no text can make up for the rows of another."""
+    lines = pc.binary_join_element_wise(f'{{"{_WRAPPED}":', texts, "}", "")
+    joined = pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(lines)], pa.int32()), lines), "\n")
+    buffer = joined[0].as_buffer()
+    schema = None if strings is None else pa.schema([(_WRAPPED, strings)])
+    table = pj.read_json(
+        pa.BufferReader(buffer),
+        read_options=pj.ReadOptions(use_threads=False, block_size=len(buffer) + 1),
+        parse_options=pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="infer"),
+    )
+    column = table.column(_WRAPPED).combine_chunks()
+    found = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
+    if table.num_columns != 1 or not pa.types.is_struct(found.type) or found.null_count:
+        raise pa.ArrowInvalid("not objects alone")
+    return found
+
+
+def _strings(held: pa.DataType) -> Any:
+    """The part of a type that is text, or that Arrow took for times: those are to stay text too."""
+    if pa.types.is_struct(held):
+        fields = [(field.name, inner) for field in held if (inner := _strings(field.type)) is not None]
+        return pa.struct(fields) if fields else None
+    if pa.types.is_list(held):
+        inner = _strings(held.value_type)
+        return None if inner is None else pa.list_(inner)
+    return pa.string() if pa.types.is_string(held) or pa.types.is_temporal(held) else None
+
+
+def _holds_time(held: pa.DataType) -> bool:
+    if pa.types.is_struct(held):
+        return any(_holds_time(field.type) for field in held)
+    if pa.types.is_list(held):
+        return _holds_time(held.value_type)
+    return bool(pa.types.is_temporal(held))
+
+
+def _columns(held: pa.DataType) -> int:
+    """How many columns without columns of their own; a kind that was never seen is too many."""
+    if pa.types.is_struct(held):
+        return sum(_columns(field.type) for field in held) + 1
+    if pa.types.is_list(held):
+        return _columns(held.value_type)
+    return _MOST_COLUMNS + 1 if pa.types.is_null(held) else 1
