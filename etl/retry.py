@@ -135,7 +135,11 @@ def _retry_one(
     if not kept or name not in {s.name for s in config.subscriptions}:
         retried.unmatched += sorted(found)
         return
-    report = run(wiring.repair_job_of(config, name, _Letters(kept), dry_run=dry_run, interrupted=interrupted))
+    cursors = [one.cursor for one in kept]
+    source = _Letters(kept)
+    report = run(
+        wiring.repair_job_of(config, name, source, cursors, dry_run=dry_run, interrupted=interrupted)
+    )
     retried.unsent += report.unsent if dry_run else 0
     if not dry_run:
         _resolve(config, name, kept, report, retried)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from etl.ports import Destination, Progress, RunKind, Source
     from etl.state import StateStore
     from etl.subscription import Subscription
+
+
+#: Between a cursor and the next there can be.
+_TICK = timedelta(microseconds=1)
 
 
 def source_of(config: Config) -> Source:
@@ -119,14 +123,16 @@ def repair_job_of(
     config: Config,
     name: str,
     source: Source,
+    cursors: Sequence[datetime],
     *,
     dry_run: bool = False,
     interrupted: Event | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Job:
-    """A run of subscription ``name`` over events that ``source`` gives, whatever their cursor.
+    """A run of subscription ``name`` over events that ``source`` gives, which have these cursors.
 
-    It completes no window and touches no interval, so it may run beside any other run. Raises as ``job_of``.
+    It completes no window, so it may run beside any other run; what it sends binds its version from the first of the
+    cursors to the last. Raises as ``job_of``.
     """
     refuse_problems(config)
     chosen = _chosen(config, [name])
@@ -135,8 +141,15 @@ def repair_job_of(
     refuse_edits(chosen, state.versions(config.pipeline), state.touched(config.pipeline))
     billings = [Billing(s.name, compile_subscription(s), ALL_TIME.clamp(s.since, s.until)) for s in chosen]
     plan = _plan(config, "ad-hoc", Window(clock(), clock()), chosen, {}, token)
-    plan = replace(plan, window=Window(plan.window.since, plan.window.since), intervals={}, touches={})
+    touches = {(s.name, s.version): _stretch(cursors, s) for s in chosen}
+    plan = replace(plan, window=Window(plan.window.since, plan.window.since), intervals={}, touches=touches)
     return _job(config, source, state, plan, billings, dry_run, None, interrupted, clock)
+
+
+def _stretch(cursors: Sequence[datetime], version: Subscription) -> Window:
+    """From the first of the cursors that belong to ``version`` to the last, both included."""
+    own = [at for at in cursors if not Window(at, at + _TICK).clamp(version.since, version.until).empty]
+    return Window(min(own), max(own) + _TICK) if own else Window(ALL_TIME.since, ALL_TIME.since)
 
 
 def _job(

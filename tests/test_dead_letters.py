@@ -134,3 +134,37 @@ def test_without_kept_events_retry_reads_the_source_again_and_says_when_it_canno
     assert "1  resolved" in etl("dead-letters", "retry", "1").out
     workspace.write([track("other")])
     assert "without their event: it was not kept" in etl("dead-letters", "retry", "2").out
+
+
+def mapped(transaction_id: str, customer_id: str) -> dict[str, Any]:
+    """The subscription with these two paths in its mapping."""
+    paths = {
+        "transaction_id": transaction_id,
+        "customer_id": customer_id,
+        "timestamp": "$.timestamp",
+        "event_type": "$.event",
+        "properties": "$.properties",
+    }
+    return {**USAGE, "mapping": {name: {"@path": path} for name, path in paths.items()}}
+
+
+def test_what_a_retry_bills_no_other_version_bills_again(workspace: Workspace, etl: Any) -> None:
+    """The run that met the event was stopped before anything was sent, so no version was bound yet."""
+    workspace.config([mapped("$.messageId", "$.nowhere")])
+    workspace.write([track("m1"), track("m2", receivedAt=ago(hours=4))])
+    corrupt = workspace.path / "tracks" / "b.parquet"
+    corrupt.write_bytes(b"PAR1 rubbish PAR1")
+    assert etl("run", "--since", ago(days=1)).code == 3
+    for nothing_sent in ("$.still.nowhere", "$.userId"):  # a retry that sends nothing binds nothing
+        workspace.config([mapped("$.messageId", nothing_sent)])
+        said = etl("dead-letters", "retry", "1")
+    assert "1  resolved" in said.out
+    corrupt.unlink()
+    workspace.config([mapped("$.event", "$.userId")])
+    refused = etl("run", "--since", ago(days=1))
+    assert refused.code == 2
+    assert "subscription 'Usage' has changed since it was last run" in refused.err
+    assert workspace.standin.ids() == ["m1"]
+    workspace.config([mapped("$.messageId", "$.userId")])
+    assert etl("run", "--since", ago(days=1)).code == 0
+    assert sorted(workspace.standin.ids()) == ["m1", "m2"]

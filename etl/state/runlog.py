@@ -188,7 +188,7 @@ class Run(View):
             for name, window in plan.intervals.items():
                 ledger.add_interval(connection, plan.pipeline, name, window)
             ledger.forget_the_future(connection, plan.pipeline, max(now, plan.window.until))
-            self._add_touches(connection, {name for name, _ in plan.touches})
+            self._add_touches(connection, plan.intervals)
             ledger.keep_marks(connection, plan, marks, now)
             self._sent.finish(connection)
         self._ended = True
