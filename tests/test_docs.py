@@ -13,38 +13,27 @@ import etl
 from etl.checking import check
 from etl.cli import COMMANDS, SUMMARIES
 from tests.support.cli_reference import PATH, commands
+from tests.support.pages import PAGES, ROOT, Block, blocks, name_of
 
-ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 KNOWN = dict(commands())
 #: Languages of code blocks whose lines are commands.
-SHELLS = {"", "sh", "bash", "console", "cron", "ini", "text"}
-
-
-def name_of(page: Path) -> str:
-    return str(page.relative_to(ROOT))
-
-
-def blocks(page: Path) -> list[tuple[str, str]]:
-    """Language and text of each fenced block; longer lines in one piece."""
-    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-    return re.findall(r"^```(\w*)[^\n]*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+SHELLS = ("", "sh", "cron", "ini")
 
 
 def code(page: Path) -> Iterator[str]:
     """Each line of shell blocks, each code span."""
-    for language, text in blocks(page):
-        if language in SHELLS:
-            yield from text.splitlines()
+    for block in blocks(*SHELLS):
+        if block.page == name_of(page):
+            yield from block.text.replace("\\\n", " ").splitlines()
     prose = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     yield from re.findall(r"`([^`\n]+)`", prose)
 
 
 def called(page: Path) -> Iterator[tuple[str, list[str]]]:
-    """Each call of ``etl`` on a page: the line, and the words after ``etl``."""
+    """Each call of ``etl`` on a page: the line, and the words after ``etl``. A user may be called so, too."""
     for line in code(page):
-        for words in re.findall(r"(?<!-u )(?:^|(?<=[\s/(]))etl((?: +[^\s|;&#)]+)+)", line):
-            if re.match(r" (-|[a-z][a-z-]*( |$))", words):
+        for words in re.findall(r"(?:^|bin/|(?<=[\s(]))etl((?: +[^\s|;&#)]+)+)", line):
+            if re.match(r" ([a-z][a-z-]*|-h|--help|--version)( |$)", words):
                 yield line, words.split()
 
 
@@ -96,29 +85,33 @@ def test_help_fits_80_columns() -> None:
         assert max(map(len, context.get_help().splitlines())) <= 80, name
 
 
-PYTHON = [(name_of(page), text) for page in PAGES for language, text in blocks(page) if language == "python"]
-
-
-@pytest.mark.parametrize(("page", "text"), PYTHON)
-def test_python_that_is_shown_compiles_and_calls_what_there_is(page: str, text: str) -> None:
-    """Every ``etl.name`` is public."""
-    compile(text, page, "exec")
-    for name in re.findall(r"\betl\.(\w+)\(", text):
-        assert name in etl.__all__, f"{page}: etl.{name}"
+@pytest.mark.parametrize("block", blocks("python"), ids=str)
+def test_python_that_is_shown_calls_what_is_public(block: Block) -> None:
+    for name in re.findall(r"\betl\.(\w+)\(", block.text):
+        assert name in etl.__all__, f"{block.page}: etl.{name}"
 
 
 LINKS = [
     (page, target)
     for page in PAGES
-    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
     if "://" not in target
 ]
 
 
 @pytest.mark.parametrize(("page", "target"), LINKS, ids=[f"{name_of(page)}: {t}" for page, t in LINKS])
 def test_links_lead_somewhere(page: Path, target: str) -> None:
-    """Relative ones."""
-    assert (page.parent / target).exists(), f"{name_of(page)}: {target}"
+    """Relative ones; of a place on a page, to one of its headings."""
+    file, _, place = target.partition("#")
+    to = page.parent / file if file else page
+    assert to.exists(), f"{name_of(page)}: {target}"
+    assert not place or place in anchors(to), f"{name_of(page)}: {target}"
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page as links name them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yml")), ids=lambda path: path.name)

@@ -1,0 +1,298 @@
+"""Every command, every Python block, every config and every query that README and docs show is run or checked.
+
+Shell lines run in bash, page by page and in their order, in a folder with an export made by the sample generator and a
+config that bills the local stand-in; ``etl`` is the real command. What needs another machine or a network is named in
+``ELSEWHERE``, with the test that runs it. A program that is in neither list fails: add it to one of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+import etl
+from etl.config.loading import draft_text
+from etl.metrics import FIGURES
+from etl.samples import SampleEvents, json_text, write_parquet
+from etl.standin import Standin
+from tests.support.command import Command
+from tests.support.pages import ROOT, Block, blocks, lines, programs
+
+#: Programs that run here; builtins and what every system has.
+HERE = {"etl", "export", "head", "cat", "cp", "mv", "mkdir", "sqlite3", "pg_dump", "psql"}
+
+#: Program → where it is run as the docs show it.
+ELSEWHERE = {
+    "make": ".ci/run",
+    "pip": "tests/test_wheel.py",
+    "python": "tests/test_reference.py",
+    "systemctl": "tests/test_scheduling_docs.py",
+    "journalctl": "tests/test_scheduling_docs.py",
+    "airflow": "tests/torture/test_airflow_scheduler.py",
+    "opentelemetry-instrument": "tests/test_tracing.py",
+    "curl": "tests/test_import_cli.py",
+}
+
+#: Page → what is run there on a machine that may be changed, and the test that has one.
+ON_A_MACHINE = {
+    "docs/scheduling.md": (
+        {"useradd", "install", "python3", "sed", "echo", "setpriv", "cp"},
+        "tests/torture/test_systemd.py",
+    )
+}
+
+#: Language of a block → where it is held, if not here.
+LANGUAGES = {
+    "": "a drawing or an output; never a command",
+    "cron": "tests/test_scheduling_docs.py",
+    "ini": "tests/test_scheduling_docs.py",
+    "fql": "tests/lints/test_docs.py",
+    "json": "tests/lints/test_docs.py",
+    "ndjson": "tests/lints/test_docs.py",
+}
+RUN_HERE = {"sh", "python", "yaml", "sql"}
+
+#: Pages whose SQL no test can run: there is no such warehouse here, and the pages say so.
+NO_SUCH_WAREHOUSE = {
+    f"docs/sources/{name}.md" for name in ("redshift", "snowflake", "bigquery", "databricks")
+}
+
+#: The day on which the docs play: their dates move with today.
+DOCS_TODAY = date(2026, 11, 21)
+EVENTS, DAYS = 300, 6
+
+
+@dataclass
+class Place:
+    """A folder as the reader of a page has it."""
+
+    path: Path
+    standin: Standin
+    programs: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.path.mkdir()
+        start = datetime.now(UTC) - timedelta(days=DAYS)
+        sample = SampleEvents(EVENTS, start=start, days=DAYS).table()
+        write_parquet(self.path / "exports" / "tracks", sample, by_day=True)
+        texts = json_text(sample.combine_chunks().to_struct_array().combine_chunks()).to_pylist()
+        (self.path / "sample.ndjson").write_text("".join(f"{text}\n" for text in texts))
+        self.env = {
+            "PATH": f"{self.programs}:{os.environ['PATH']}",
+            "HOME": str(self.path),
+            "METRONOME_BEARER_TOKEN": self.standin.token,
+            "METRONOME_SANDBOX_TOKEN": self.standin.token,
+        }
+        self.run(f"etl init --source parquet --path exports/tracks/ --start {start.date()}")
+        self._record()
+
+    def _record(self) -> None:
+        """What Segment sent for the sample, as its destination would have: one usage event a line."""
+        ran = self.run("etl map -c etl.yml sample.ndjson -q")
+        bodies = [line["body"] for line in map(json.loads, ran.stdout.splitlines()) if line["body"]]
+        (self.path / "recorded.ndjson").write_text("".join(f"{json.dumps(body)}\n" for body in bodies))
+
+    def run(self, line: str) -> subprocess.CompletedProcess[str]:
+        """In bash; configs that it makes bill the stand-in."""
+        ran = subprocess.run(
+            ["bash", "-c", self.placed(line)],
+            cwd=self.path,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        for config in self.path.glob("*.yml"):
+            text = config.read_text()
+            if "base_url:" not in text:
+                config.write_text(
+                    text.replace("destination:\n", f"destination:\n  base_url: {self.standin.url}\n")
+                )
+        return ran
+
+    def placed(self, line: str) -> str:
+        """The line with this folder's places, today's dates, and a run and a letter that there are."""
+        line = re.sub(r"/etc/etl/|/srv/\w+/|/var/lib/etl/|/opt/etl/bin/", "", line)
+        assert not re.search(r"\s/(etc|usr|opt|var|srv)/", line), line
+        line = re.sub(r"2026-1[0-2]-\d\d", lambda found: moved(found[0]), line)
+        if "RUN_ID" in line or re.search(r"\b\d{8}T\d{6}Z-\w{8}\b", line):
+            line = re.sub(r"RUN_ID|\d{8}T\d{6}Z-\w{8}", self.newest_run(), line)
+        return line
+
+    def newest_run(self) -> str:
+        return str(etl.runs(etl.load_config(self.path / "etl.yml"))["run_id"].iloc[0])
+
+
+def moved(day: str) -> str:
+    return (date.fromisoformat(day) + (datetime.now(UTC).date() - DOCS_TODAY)).isoformat()
+
+
+@pytest.fixture(scope="module")
+def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for the PATH with ``etl``, and with a ``sqlite3`` where the system has none."""
+    folder = tmp_path_factory.mktemp("bin")
+    with Command(folder):
+        shim = folder / "sqlite3"
+        shim.write_text(
+            f"#!{sys.executable}\nimport sqlite3, sys\nsqlite3.connect(sys.argv[1]).execute(sys.argv[2])\n"
+        )
+        shim.chmod(0o755)
+        yield folder
+
+
+@pytest.fixture
+def place(tmp_path: Path, standin: Standin, command: Path) -> Place:
+    return Place(tmp_path / "place", standin, command)
+
+
+# --------------------------------------------------------------------------------------------- shell
+
+
+SHELL: dict[str, list[Block]] = {}
+for _block in blocks("sh"):
+    SHELL.setdefault(_block.page, []).append(_block)
+SHELL_LINES = [(block.page, line) for page in SHELL.values() for block in page for line in lines(block.text)]
+
+
+def called(line: str) -> set[str]:
+    return {Path(name).name for name in programs(line)}
+
+
+def on_a_machine(page: str) -> set[str]:
+    return ON_A_MACHINE.get(page, (set(), ""))[0]
+
+
+@pytest.mark.parametrize(("page", "line"), SHELL_LINES, ids=[f"{page}: {line}" for page, line in SHELL_LINES])
+def test_every_program_is_run_somewhere(page: str, line: str) -> None:
+    unknown = [name for name in called(line) if name not in HERE | ELSEWHERE.keys() | on_a_machine(page)]
+    assert unknown == [], f"{page}: run it here, or name in ELSEWHERE the test that does"
+
+
+@pytest.mark.parametrize(
+    "where",
+    sorted(
+        {*ELSEWHERE.values(), *(test for _, test in ON_A_MACHINE.values()), *list(LANGUAGES.values())[1:]}
+    ),
+)
+def test_what_is_run_elsewhere_has_its_test(where: str) -> None:
+    assert (ROOT / where).is_file()
+
+
+@pytest.mark.parametrize("page", SHELL)
+def test_the_commands_of_a_page_do_what_it_says(page: str, place: Place) -> None:
+    """Each exits 0, or as its comment says (``# exits 1: …``); in a place where the job has run, unless it begins here."""
+    here = [
+        block
+        for block in SHELL[page]
+        if not any(called(line) & on_a_machine(page) for line in lines(block.text))
+    ]
+    shown = [line for block in here for line in lines(block.text) if called(line) <= HERE]
+    if any("--out etl.yml" in line for line in shown):
+        (place.path / "etl.yml").unlink()
+    else:
+        assert place.run("etl run -c etl.yml --quiet").returncode == 0
+    for line in shown:
+        _run(place, page, line)
+
+
+def _run(place: Place, page: str, line: str) -> None:
+    if exported := re.match(r"\s*export (\w+)=(.*)", line):
+        place.env.setdefault(exported[1], exported[2].partition("#")[0].strip(" '\""))
+        return
+    ran = place.run(line)
+    expected = re.search(r"#.*\bexits (\d+)\b", line)
+    code = int(expected[1]) if expected else 0
+    assert ran.returncode == code, (
+        f"{page}: {line}\nexit {ran.returncode}\n{ran.stdout[-2000:]}\n{ran.stderr[-3000:]}"
+    )
+    assert "unexpected" not in ran.stderr
+
+
+# -------------------------------------------------------------------------------------------- Python
+
+
+PYTHON = [block for block in blocks("python") if "airflow.sdk" not in block.text]
+
+
+@pytest.mark.parametrize("block", PYTHON, ids=str)
+def test_python_runs(block: Block, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With ``events`` at hand; DAGs run in tests/test_airflow.py."""
+    monkeypatch.chdir(place.path)
+    for name, value in place.env.items():
+        monkeypatch.setenv(name, value)
+    events = [json.loads(line) for line in (place.path / "sample.ndjson").read_text().splitlines()]
+    exec(compile(block.text, block.page, "exec"), {"events": events})
+
+
+# ---------------------------------------------------------------------------------------------- YAML
+
+
+SMALLEST = {
+    "pipeline": "p",
+    "source": {"type": "parquet", "path": "exports/"},
+    "subscriptions": [{"name": "Usage"}],
+    "destination": {"account": "production"},
+}
+ENVIRONMENT = {
+    "METRONOME_BEARER_TOKEN": "token",
+    "METRONOME_SANDBOX_TOKEN": "token",
+    "WAREHOUSE_URL": "postgresql+psycopg://etl:password@db.example.com/segment",
+    "STATE_URL": "postgresql+psycopg://etl:password@db.example.com/etl",
+    "ALERT_WEBHOOK": "https://hooks.example.com/x",
+}
+YAMLS = [block for block in blocks("yaml") if block.page != "docs/lints.md"]
+
+
+@pytest.mark.parametrize("block", YAMLS, ids=str)
+def test_yaml_is_a_config_or_a_part_of_one(block: Block, tmp_path: Path) -> None:
+    """A part takes the place of that of a smallest config; rules for Prometheus name figures that there are."""
+    (tmp_path / "sql").mkdir()
+    (tmp_path / "sql" / "my_extract.sql").write_text("SELECT 1 WHERE :since < :until")
+    found = YAML(typ="safe", pure=True).load(block.text)
+    if "groups" in found:
+        assert set(re.findall(r"\betl_\w+", block.text)) <= FIGURES.keys()
+        return
+    rest = {key: value for key, value in SMALLEST.items() if key not in found}
+    text = block.text + "".join(f"\n{key}: {json.dumps(value)}" for key, value in rest.items())
+    assert draft_text(text, str(tmp_path / "etl.yml"), ENVIRONMENT).document.messages() == ()
+
+
+# ----------------------------------------------------------------------------------------------- SQL
+
+
+QUERIES = [block for block in blocks("sql") if block.page == "docs/state.md"]
+
+
+@pytest.mark.parametrize("block", QUERIES, ids=str)
+def test_sql_runs_on_a_state(block: Block, place: Place) -> None:
+    import sqlite3
+
+    assert place.run("etl run -c etl.yml -q").returncode == 0
+    with closing(sqlite3.connect(place.path / "state" / "etl.db")) as database:
+        database.execute(block.text)
+
+
+def test_every_query_of_the_docs_is_run_or_named() -> None:
+    elsewhere = {"docs/sources/postgresql.md", "docs/sources/warehouse.md", *NO_SUCH_WAREHOUSE}
+    assert {block.page for block in blocks("sql")} - elsewhere == {"docs/state.md"}
+    for page in NO_SUCH_WAREHOUSE:
+        assert "Never run against a live" in (ROOT / page).read_text(encoding="utf-8")
+
+
+def test_every_language_is_dealt_with() -> None:
+    assert {block.language for block in blocks()} <= LANGUAGES.keys() | RUN_HERE
+    drawn = [line for block in blocks("") if block.page != "docs/cli.md" for line in block.text.splitlines()]
+    assert [line for line in drawn if re.match(r"\$? ?etl ", line)] == []
