@@ -153,6 +153,10 @@ _INTERRUPTED = (
     "interrupted: what was in flight was finished and recorded, the window is not complete; run it again to send "
     "the rest"
 )
+_CUT_SHORT = (
+    "interrupted: not all that was in flight was answered and recorded in time, and the window is not complete; run it "
+    "again to send the rest: Metronome ignores what it has taken already"
+)
 
 
 _DRIFT = "sent before with other content; Metronome keeps the first"
@@ -178,6 +182,8 @@ class _Line:
             self.recorder.flush()
             self._release()
             self._drain()
+        except InterruptedRunError:
+            raise InterruptedRunError(_INTERRUPTED if self._finish_in_flight() else _CUT_SHORT) from None
         except BaseException:
             self._finish_in_flight()
             raise
@@ -294,12 +300,17 @@ class _Line:
                 )
         return []
 
-    def _finish_in_flight(self) -> None:
-        """Stopped: whatever is answered within the grace period is still recorded, and nothing is masked."""
+    def _finish_in_flight(self) -> bool:
+        """Stopped: whatever is answered within the grace period is still recorded, and nothing is masked.
+
+        Whether that is everything.
+        """
         with suppress(EtlError):
             self.delivery.drain(GRACE_SECONDS)
         with suppress(EtlError):
             self.recorder.close()
+            return not self.delivery.in_flight
+        return False
 
 
 def _examined(job: Job, log: RunLog, counts: Counts, idle: Callable[[], None]) -> Iterator[Examined]:

@@ -81,12 +81,15 @@ def destination_of(config: Config, *, token_needed: bool = True) -> Destination:
     )
 
 
-def state_of(config: Config) -> StateStore:
-    """The state database; made or migrated when first written to."""
+def state_of(config: Config, interrupted: Event | None = None) -> StateStore:
+    """The state database; made or migrated when first written to. ``interrupted``: see ``open_state``."""
     from etl.state import open_state
 
     return open_state(
-        config.state_url(), retention=config.state.retention, keep_events=config.state.keep_events
+        config.state_url(),
+        retention=config.state.retention,
+        keep_events=config.state.keep_events,
+        interrupted=interrupted,
     )
 
 
@@ -109,7 +112,7 @@ def job_of(
     refuse_problems(config)
     chosen = _chosen(config, subscriptions)
     token = None if dry_run else config.require_token()
-    state = state_of(config)
+    state = state_of(config, interrupted)
     refuse_edits(chosen, state.versions(config.pipeline), state.touched(config.pipeline))
     whole, starts = _window(config, state, chosen, window, clock())
     billings = [
@@ -137,7 +140,7 @@ def repair_job_of(
     refuse_problems(config)
     chosen = _chosen(config, [name])
     token = None if dry_run else config.require_token()
-    state = state_of(config)
+    state = state_of(config, interrupted)
     refuse_edits(chosen, state.versions(config.pipeline), state.touched(config.pipeline))
     billings = [Billing(s.name, compile_subscription(s), ALL_TIME.clamp(s.since, s.until)) for s in chosen]
     plan = _plan(config, "ad-hoc", Window(clock(), clock()), chosen, {}, token)

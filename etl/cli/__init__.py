@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, NoReturn
+from threading import current_thread, main_thread
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from etl.errors import EXIT_CODES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 #: Command → the module under ``etl.cli`` that holds it, as ``command``.
 COMMANDS = {
@@ -90,6 +93,25 @@ def root() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command; every way to fail becomes one of the contract's exit codes (DESIGN §6)."""
+    with _like_ctrl_c():
+        code = _code(arguments)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+@contextmanager
+def _like_ctrl_c() -> Iterator[None]:
+    """SIGTERM while nothing is being sent; ``etl.cli.interrupts`` takes over while something is."""
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL or current_thread() is not main_thread():
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _code(arguments: Sequence[str] | None) -> Any:
     try:
         code = root.main(arguments, prog_name="etl", standalone_mode=False)
         if sys.stdout is not None:
@@ -106,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = _left()
     except Exception as error:  # noqa: BLE001 - a bug must not look like exit code 1, "complete"
         code = _show(error)
-    sys.exit(code if isinstance(code, int) else 0)
+    return code
 
 
 def _show_usage(error: click.ClickException) -> None:

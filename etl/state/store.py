@@ -24,6 +24,7 @@ from etl.windows import Window, rfc3339
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import timedelta
+    from threading import Event
 
     from etl.ports import RunPlan, SubscriptionVersion
 
@@ -43,8 +44,9 @@ class StateStore(Archive):
         retention: timedelta,
         keep_events: bool = True,
         now: Callable[[], datetime] = utc_now,
+        interrupted: Event | None = None,
     ) -> None:
-        self.database = Database(url)
+        self.database = Database(url, interrupted)
         self._retention = retention
         self._keep_events = keep_events
         self._now = now
