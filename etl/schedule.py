@@ -72,10 +72,8 @@ def schedule(
         begin = history.starts or _first_from(versions) or pipeline_mark or start or _earliest(known)
         starts[name] = begin
         mark = history.complete_from(begin)
-        if mark is None:
-            needs.append(begin)
-        elif not _finished(versions, mark):
-            needs.append(max(mark - overlap, begin))
+        if not _finished(versions, mark or begin):
+            needs.append(begin if mark is None else max(mark - overlap, begin))
     since = min(needs, default=now)
     return Schedule(Window(min(since, now), now), starts)
 
@@ -102,7 +100,9 @@ def open_names(
     found = []
     for name in sorted({s.name for s in subscriptions}):
         versions = [s for s in subscriptions if s.name == name]
-        mark = histories.get(name, History()).watermark
+        history = histories.get(name, History())
+        # What ended before scheduled runs begin is left to backfills.
+        mark = history.watermark or history.starts
         begun = (_first_from(versions) or now) <= now
         if begun and not (mark and _finished(versions, mark)):
             found.append(name)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from etl.errors import ConfigError
-from etl.schedule import History, Schedule, billed_part, schedule
+from etl.schedule import History, Schedule, billed_part, open_names, schedule
 from etl.subscription import Subscription
 from etl.windows import Window
 
@@ -112,3 +112,13 @@ def test_what_a_version_bills_is_cut_by_from_until_and_starts() -> None:
     window = Window(day(1), day(20))
     assert billed_part(subscription(since=day(3), until=day(9)), window, day(5)) == Window(day(5), day(9))
     assert billed_part(subscription(), window, None) == window
+
+
+def test_what_ended_before_it_was_added_is_left_to_backfills() -> None:
+    """It has nothing that a scheduled run could complete, so no later window reaches back to it."""
+    history = History(START, [Window(START, day(20))])
+    added = subscription("B", until=day(18))
+    assert plan(subscription(), added, A=history).window == Window(day(17), NOW)
+    histories = {"A": history, "B": History(day(20), [Window(day(10), day(18))])}
+    assert open_names([subscription(), added], histories, NOW) == ["A"]
+    assert plan(subscription(), added, **histories).window == Window(day(17), NOW)
