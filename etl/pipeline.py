@@ -22,7 +22,7 @@ from etl import held
 from etl import letters as dead
 from etl.breaker import Breaker
 from etl.chunks import chunks
-from etl.decide import MAX_AHEAD, OTHER, UNKNOWN, decide
+from etl.decide import MAX_AHEAD, UNKNOWN, decide
 from etl.errors import CircuitBreakerError, EtlError, InterruptedRunError
 from etl.examine import Billing, Examined, examine
 from etl.identity import digests, transaction_keys
@@ -244,9 +244,15 @@ class _Line:
         self.recorder.add_letters(held.letters(due, old, "too_old", reasons * len(old)))
 
     def _let_go(self, due: Sequence[HeldLetter], pairs: pd.DataFrame, known: np.ndarray) -> None:
-        """Held pairs whose id was sent another way meanwhile are held no more; with other content they are drift."""
-        self.recorder.end([int(number) for number in pairs["number"][known != UNKNOWN]])
-        drifted = pairs[known == OTHER]
+        """Held pairs whose id was sent another way meanwhile are held no more; with other content they are drift.
+
+        Also by this very run, of which ``lookup`` does not tell the content.
+        """
+        met = pairs[known != UNKNOWN]
+        self.recorder.end([int(number) for number in met["number"]])
+        sent = self.log.sent_digests(list(met["transaction_id"])) if len(met) else {}
+        same = [sent[i] == digest for i, digest in zip(met["transaction_id"], met["digest"], strict=True)]
+        drifted = met[~np.array(same, bool)]
         letters = held.letters(due, drifted, "drift", [_DRIFT] * len(drifted))
         self.recorder.add_letters(
             [
@@ -335,7 +341,14 @@ def _examined(job: Job, log: RunLog, counts: Counts, idle: Callable[[], None]) -
 def _outcomes(job: Job, log: RunLog, seen: SeenIds, pairs: pd.DataFrame) -> np.ndarray:
     first = seen.first_seen(pairs["key"])
     known = log.lookup(pairs)
-    return decide(pairs["timestamp"], first, known, job.clock(), job.max_age)
+    outcomes = decide(pairs["timestamp"], first, known, job.clock(), job.max_age)
+    discarded = log.discarded()
+    if discarded:
+        ids = zip(pairs["subscription"], pairs["transaction_id"], strict=True)
+        outcomes[np.fromiter((one in discarded for one in ids), bool, len(pairs)) & (outcomes == "send")] = (
+            "in_future"  # as when it was held: the same letter, which stays closed
+        )
+    return outcomes
 
 
 def _identified(pairs: pd.DataFrame) -> pd.DataFrame:

@@ -247,6 +247,10 @@ class RunLog(Protocol):
         """The pipeline's held pairs whose ``due`` is no later, the earliest first."""
         ...
 
+    def discarded(self) -> Collection[tuple[str, str]]:
+        """(subscription, transaction_id) of held pairs that somebody discarded: they are not sent once they are due."""
+        ...
+
     def touch(self, names: Collection[str]) -> None:
         """Keep that events may be sent under the plan's versions of these names; before the first of them is.
 

@@ -33,7 +33,7 @@ FIELDS: Final[dict[str, str]] = {
     "duplicate": "pairs whose id an earlier pair of this run had",
     "drift": "pairs that were in the sent log with other content; not sent",
     "too_old": "pairs older than `destination.max_age`; not sent",
-    "in_future": "pairs more than 24 hours ahead; held",
+    "in_future": "pairs more than 24 hours ahead, which are held; and those of them that are due and were discarded",
     "rejected": "pairs that could not be made into a usage event, or that Metronome refused",
     "unsent": "pairs that came to no end: 0 when complete; in a dry run, what would be sent",
     "requests": "requests to Metronome",

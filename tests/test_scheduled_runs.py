@@ -114,6 +114,35 @@ def test_an_event_in_the_future_is_held_and_released_when_due(workspace: Workspa
     assert letters(workspace) == []
 
 
+def test_a_held_event_that_the_run_sends_with_other_content_is_drift(workspace: Workspace) -> None:
+    """Its row was changed before it came due, and the run that would release it reads that first."""
+    workspace.config()
+    workspace.write([track("m1", timestamp=ago(days=-3))])
+    at(workspace)
+    workspace.write([track("m1", timestamp=ago(days=-3), properties={"count": 2})])
+    due = at(workspace, hours=49)
+    assert due.counts is not None
+    assert (due.sent, due.released, due.counts.new_letters, due.exit_code) == (1, 0, {"drift": 1}, 1)
+    assert letters(workspace) == ["drift"]
+
+
+def test_a_held_event_that_was_discarded_is_not_sent_when_it_is_due(workspace: Workspace) -> None:
+    """Neither from what was kept of it nor when its row is read again."""
+    workspace.config(source={"overlap": "30d"})
+    held = [track(name, timestamp=ago(days=-3)) for name in ("m1", "m2")]
+    workspace.write(held)
+    at(workspace)
+    state = wiring.state_of(workspace.load())
+    found = state.dead_letters("test")
+    state.discard([int(found[found["transaction_id"] == "m1"]["letter"].iloc[0])], "not to be billed")
+    workspace.write([*held, track("m3")])
+    due = at(workspace, hours=49)
+    assert (due.sent, due.in_future, due.released, due.exit_code) == (2, 1, 0, 0)
+    assert sorted(workspace.standin.ids()) == ["m2", "m3"]
+    assert workspace.run(since=ago(days=1), dry_run=True).in_future == 1
+    assert sorted(state.dead_letters("test", status=None)["status"]) == ["discarded", "resolved"]
+
+
 def test_a_held_event_that_no_run_released_in_time_is_too_old_and_not_sent(workspace: Workspace) -> None:
     """Metronome ignores a repeated id for 34 days only: what is older than max_age is not sent, held or not."""
     workspace.config(source={"overlap": "1h"})

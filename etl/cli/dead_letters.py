@@ -131,7 +131,11 @@ def retry(config_path: str, dry_run: bool, as_json: bool, **filters: Any) -> int
 @click.option("--all", "everything", is_flag=True, help="Every open one, where nothing else is named.")
 @click.option("--why", required=True, help="Kept with them, for the auditor.")
 def discard(config_path: str, everything: bool, why: str, **filters: Any) -> int:
-    """These are never to be billed. Seen again, they stay closed."""
+    """These are not to be billed. Seen again, they stay closed.
+
+    A held pair (in_future) is not sent when it comes due, either. A rejected one is sent only when what was wrong with
+    it has been put right and its time is run again.
+    """
     if not everything and not any(filters.values()):
         raise click.UsageError("name the dead letters by number or filter, or all of them with --all")
     config, state = _opened(config_path)

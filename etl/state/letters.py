@@ -153,6 +153,16 @@ def held(
         yield HeldLetter(row.letter, letter_of(row))
 
 
+def discarded(connection: sa.Connection, pipeline: str, account: str) -> frozenset[tuple[str, str]]:
+    """(subscription, transaction_id) of the ``in_future`` letters that somebody discarded."""
+    columns = dead_letters.c
+    query = sa.select(columns.subscription, columns.transaction_id).where(
+        columns.pipeline == pipeline, columns.account == account, columns.status == "discarded",
+        columns.outcome == "in_future", columns.transaction_id.is_not(None),
+    )  # fmt: skip
+    return frozenset((restored(name), restored(id_)) for name, id_ in connection.execute(query))
+
+
 def close(
     connection: sa.Connection, letters: Iterable[int], status: str, now: datetime, *,
     why: str | None, drop_body: bool = False,

@@ -45,6 +45,7 @@ class View:
         self._epoch = epoch
         self._sent = SentLog(plan.account, epoch)
         self._mutex = threading.RLock()
+        self._discarded: frozenset[tuple[str, str]] | None = None
         with self._looking() as connection:
             self.marks = ledger.marks_of(connection, plan.pipeline, plan.scope)
 
@@ -86,6 +87,13 @@ class View:
         """Held pairs that came due."""
         with self._looking() as connection:
             return list(letters.held(connection, self._plan.pipeline, self._plan.account, due_before))
+
+    def discarded(self) -> frozenset[tuple[str, str]]:
+        """Held pairs that somebody discarded before this run looked first."""
+        if self._discarded is None:
+            with self._looking() as connection:
+                self._discarded = letters.discarded(connection, self._plan.pipeline, self._plan.account)
+        return self._discarded
 
     def touch(self, names: Collection[str]) -> None:
         """Keep nothing."""
