@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from etl import wiring
@@ -14,7 +15,7 @@ from etl.windows import Window  # noqa: TC001 - dataclass fields are resolved at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime, timedelta
+    from datetime import timedelta
     from threading import Event
 
     from etl.config import Config
@@ -66,9 +67,11 @@ def backfill(
 ) -> BackfillReport:
     """Run every window, the oldest first; those an earlier backfill completed are skipped unless ``redo``.
 
+    An ``until`` that is still to come is now: nothing can be complete before it has passed.
     Raises a subclass of ``EtlError`` whose report holds the windows so far, when one of them was not completed.
     """
     began = time.monotonic()
+    asked = replace(asked, window=_passed(asked.window, datetime.now(UTC)))
     windows, skipped = _windows(asked, interrupted)
     done: list[Report] = []
     for number, window in enumerate(windows, 1):
@@ -90,9 +93,15 @@ def backfill(
     return _summed(asked, done, skipped, began)
 
 
+def _passed(window: Window, now: datetime) -> Window:
+    if window.empty:
+        raise ConfigError(f"the window {window} is empty: --since must be before --until")
+    if window.since >= now:
+        raise ConfigError(f"the window {window} is still to come")
+    return window.clamp(None, now)
+
+
 def _windows(asked: Backfill, interrupted: Event | None) -> tuple[list[Window], tuple[Window, ...]]:
-    if asked.window.empty:
-        raise ConfigError(f"the window {asked.window} is empty: --since must be before --until")
     windows = list(asked.window.split(asked.step))
     if asked.redo:
         return windows, ()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.command("backfill")
 @config_option
 @time_option("--since", "Begin; UTC if it has no zone.", required=True)
-@time_option("--until", "End.", required=True)
+@time_option("--until", "End; now if that is still to come.", required=True)
 @click.option(
     "--by", type=click.Choice(["day", "hour"]), default="day", show_default=True, help="Length of a window."
 )
