@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final
 
@@ -104,6 +105,10 @@ class Counts:
         """Count dead letters that were recorded for the first time."""
         for outcome, number in by_outcome.items():
             self.new_letters[outcome] = self.new_letters.get(outcome, 0) + number
+
+    def forget_letters(self, by_outcome: Mapping[str, int]) -> None:
+        """Count them no more: they were dropped again (circuit breaker)."""
+        self.new_letters = dict(Counter(self.new_letters) - Counter(by_outcome))
 
     def saw(self, cursor: datetime | None) -> None:
         """Rows up to ``cursor`` were read."""

@@ -188,11 +188,14 @@ def erase(connection: sa.Connection, of: Mapping[str, str | None], now: datetime
     return int(connection.execute(dead_letters.update().where(*mine).values(values)).rowcount)
 
 
-def forget(connection: sa.Connection, run: int) -> None:
-    """Drop the letters that only this run saw and that nobody has dealt with."""
+def forget(connection: sa.Connection, run: int) -> Counter[str]:
+    """Drop the letters that only this run saw and that nobody has dealt with; how many, by outcome."""
     columns = dead_letters.c
-    only = (columns.first_run == run) & (columns.last_run == run)
-    connection.execute(dead_letters.delete().where(only, columns.status == "open"))
+    only = (columns.first_run == run) & (columns.last_run == run) & (columns.status == "open")
+    told = sa.select(columns.outcome, sa.func.count()).where(only).group_by(columns.outcome)
+    gone = Counter({outcome: int(number) for outcome, number in connection.execute(told)})
+    connection.execute(dead_letters.delete().where(only))
+    return gone
 
 
 def parts(items: list[Any]) -> Iterator[list[Any]]:

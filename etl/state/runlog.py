@@ -213,14 +213,15 @@ class Run(View):
 
     def _stop(self, counts: Counts | None, error: BaseException, *, forget_letters: bool) -> None:
         values: dict[str, Any] = {"status": "stopped", "ended": self._now(), "error": _describe(error)}
-        if counts is not None:
-            values["counts"] = _json(counts)
         self._ended = True
         with suppress(EtlError), self._mutex, self._database.transaction() as connection:
             # A connection of its own: the run's may be what failed. The fence holds on any connection.
+            self._fence(connection, {})
+            gone = letters.forget(connection, self._epoch) if forget_letters else Counter()
+            if counts is not None:
+                counts.forget_letters(gone)
+                values["counts"] = _json(counts)
             self._fence(connection, values)
-            if forget_letters:
-                letters.forget(connection, self._epoch)
 
     @contextmanager
     def _fenced(self, **values: Any) -> Iterator[sa.Connection]:
