@@ -12,12 +12,14 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from ruamel.yaml import YAML
 
@@ -30,7 +32,7 @@ from tests.support.command import Command
 from tests.support.pages import ROOT, Block, blocks, lines, programs
 
 #: Programs that run here; builtins and what every system has.
-HERE = {"etl", "export", "head", "cat", "cp", "mv", "mkdir", "sqlite3", "pg_dump", "psql"}
+HERE = {"etl", "export", "head", "cat", "cp", "mv", "mkdir", "rm", "sqlite3"}
 
 #: Program → where it is run as the docs show it.
 ELSEWHERE = {
@@ -73,6 +75,25 @@ DOCS_TODAY = date(2026, 11, 21)
 EVENTS, DAYS = 300, 6
 
 
+#: A subscription as Segment's Public API answers it.
+SEGMENTS = {
+    "id": "s1",
+    "name": "Send track events to Metronome",
+    "actionId": "a1",
+    "actionSlug": "sendEvent",
+    "destinationId": "d1",
+    "enabled": True,
+    "trigger": 'type = "track"',
+    "settings": {
+        "transaction_id": {"@path": "$.messageId"},
+        "customer_id": {"@path": "$.context.groupId"},
+        "timestamp": {"@path": "$.timestamp"},
+        "event_type": {"@path": "$.event"},
+        "properties": {"@path": "$.properties"},
+    },
+}
+
+
 @dataclass
 class Place:
     """A folder as the reader of a page has it."""
@@ -97,6 +118,8 @@ class Place:
         }
         self.run(f"etl init --source parquet --path exports/tracks/ --start {start.date()}")
         self._record()
+        answer = {"data": {"subscriptions": [SEGMENTS]}}
+        (self.path / "subscriptions.json").write_text(json.dumps(answer))
 
     def _record(self) -> None:
         """What Segment sent for the sample, as its destination would have: one usage event a line."""
@@ -115,7 +138,7 @@ class Place:
             timeout=60,
             check=False,
         )
-        for config in self.path.glob("*.yml"):
+        for config in self.path.rglob("*.yml"):
             text = config.read_text()
             if "base_url:" not in text:
                 config.write_text(
@@ -130,10 +153,45 @@ class Place:
         line = re.sub(r"2026-1[0-2]-\d\d", lambda found: moved(found[0]), line)
         if "RUN_ID" in line or re.search(r"\b\d{8}T\d{6}Z-\w{8}\b", line):
             line = re.sub(r"RUN_ID|\d{8}T\d{6}Z-\w{8}", self.newest_run(), line)
+        if "NUMBER" in line:
+            line = line.replace("NUMBER", str(self.open_letter()))
         return line
 
+    def open_letter(self) -> int:
+        return int(etl.dead_letters(etl.load_config(self.path / "etl.yml", self.env))["letter"].iloc[0])
+
+    def edit(self, **sections: object) -> None:
+        """Sections of etl.yml, as somebody types them in; None leaves one out."""
+        yaml = YAML()
+        config = yaml.load(self.path / "etl.yml")
+        for name, section in sections.items():
+            config[name] = {**config.get(name, {}), **section} if isinstance(section, dict) else section
+        yaml.dump(config, self.path / "etl.yml")
+
+    def receive(self, **changes: object) -> None:
+        """A track event of two days ago comes into a file of its own."""
+        day = datetime.now(UTC).date() - timedelta(days=2)
+        at = f"{day}T12:00:00Z"
+        event = {
+            "type": "track",
+            "event": "api_request",
+            "userId": "u",
+            "timestamp": at,
+            "receivedAt": at,
+            "properties": "{}",
+        }
+        columns = {name: pa.array([text], pa.string()) for name, text in {**event, **changes}.items()}
+        pq.write_table(
+            pa.table(columns), self.path / "exports" / "tracks" / f"{changes['messageId']}.parquet"
+        )
+
+    def forget(self, name: str) -> None:
+        """Files of events that came on their own are gone."""
+        for path in (self.path / "exports" / "tracks").glob(f"{name}*.parquet"):
+            path.unlink()
+
     def newest_run(self) -> str:
-        return str(etl.runs(etl.load_config(self.path / "etl.yml"))["run_id"].iloc[0])
+        return str(etl.runs(etl.load_config(self.path / "etl.yml", self.env))["run_id"].iloc[0])
 
 
 def moved(day: str) -> str:
@@ -154,11 +212,58 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def place(tmp_path: Path, standin: Standin, command: Path) -> Place:
-    return Place(tmp_path / "place", standin, command)
+def place(tmp_path: Path, standin: Standin, command: Path, request: pytest.FixtureRequest) -> Place:
+    place = Place(tmp_path / "place", standin, command)
+    if request.node.callspec.params.get("page") == "docs/operating.md":
+        place.env["STATE_URL"] = request.getfixturevalue("postgres")
+    return place
 
 
 # --------------------------------------------------------------------------------------------- shell
+
+
+def _rejected(place: Place, name: str) -> None:
+    """An event without a group has come, and was met by a run."""
+    place.receive(messageId=name)
+    assert place.run("etl run -c etl.yml --quiet").returncode == 1
+
+
+def _alarms(place: Place) -> None:
+    (shown,) = [block for block in blocks("yaml") if "unbillable_in: 7d      # a week" in block.text]
+    place.edit(alarms=YAML().load(shown.text)["alarms"])
+
+
+def _repair(place: Place) -> None:
+    """The versions of the page, cut where the last run ended."""
+    _rejected(place, "to-repair")
+    (shown,) = [block for block in blocks("yaml") if "repaired" in block.text]
+    until = json.loads(place.run("etl status -c etl.yml --json").stdout)["watermark"]
+    place.edit(subscriptions=YAML().load(shown.text.replace("2026-11-20", until))["subscriptions"])
+
+
+def _move(place: Place) -> None:
+    place.edit(state={"url": "${STATE_URL}"}, source={"start": moved("2026-11-18")})
+
+
+#: A line of the operating guide, or the beginning of a block → what has happened in the world before it.
+STORY: dict[str, Callable[[Place], None]] = {
+    "etl status -c etl.yml --alarms": _alarms,
+    "etl dead-letters show NUMBER": lambda place: _rejected(place, "to-retry"),
+    "etl dead-letters retry NUMBER": lambda place: place.receive(
+        messageId="to-retry", context='{"groupId": "acme"}'
+    ),
+    "etl dead-letters discard --outcome rejected -c": lambda place: _rejected(place, "to-discard"),
+    "etl check -c etl.yml --online\netl backfill": _repair,
+    "etl map -c etl.yml sample.ndjson | head -3\netl run": lambda place: place.forget("to-"),
+    "etl run -c etl.yml\netl status -c etl.yml": _move,
+}
+
+
+def _before(place: Place, text: str) -> None:
+    """Lines are looked up as lines, blocks as blocks of several."""
+    for beginning, happen in STORY.items():
+        if text.startswith(beginning) and ("\n" in beginning) == ("\n" in text):
+            happen(place)
 
 
 SHELL: dict[str, list[Block]] = {}
@@ -204,8 +309,16 @@ def test_the_commands_of_a_page_do_what_it_says(page: str, place: Place) -> None
         (place.path / "etl.yml").unlink()
     else:
         assert place.run("etl run -c etl.yml --quiet").returncode == 0
-    for line in shown:
-        _run(place, page, line)
+    for block in here:
+        _before(place, block.text.strip())
+        for line in lines(block.text):
+            if called(line) <= HERE:
+                _before(place, line)
+                _run(place, page, line)
+    accepted = place.standin.ids()
+    assert len(accepted) == len(set(accepted))
+    if page == "docs/operating.md":  # what its story ends with
+        assert {"to-retry", "to-repair"} <= set(accepted)
 
 
 def _run(place: Place, page: str, line: str) -> None:
@@ -213,7 +326,7 @@ def _run(place: Place, page: str, line: str) -> None:
         place.env.setdefault(exported[1], exported[2].partition("#")[0].strip(" '\""))
         return
     ran = place.run(line)
-    expected = re.search(r"#.*\bexits (\d+)\b", line)
+    expected = re.search(r"#.*\bexits (\d+):", line)
     code = int(expected[1]) if expected else 0
     assert ran.returncode == code, (
         f"{page}: {line}\nexit {ran.returncode}\n{ran.stdout[-2000:]}\n{ran.stderr[-3000:]}"

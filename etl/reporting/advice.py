@@ -42,22 +42,27 @@ LETTERS = {
 }
 
 STAGES = {
-    "subscription": "The subscription's trigger cannot be applied to the event; Segment fails on it, too. Correct the "
-    "trigger, or where the event is made, then retry.",
-    "mapping": "The mapping could not be applied to the event. Correct the subscription's mapping (etl check and etl map "
-    "show it) or the event where it is made, then retry.",
-    "schema": "A field that Metronome needs is missing, or not of the right kind. Correct the mapping, or where the event "
-    "is made (an event without a group has no customer_id, for example), then retry.",
-    "serialize": "The timestamp is no date that can be sent. Correct the mapping of timestamp, or where the event is made, "
-    "then retry.",
-    "execute": "Segment itself would have refused the event. Correct where the event is made; retry sends it if a changed "
-    "mapping can.",
+    "subscription": "The subscription's trigger cannot be applied to the event; Segment fails on it, too. "
+    "Put the event right where it is stored, then retry; or correct the trigger.",
+    "mapping": "The mapping could not be applied to the event. Put the event right where it is stored, then retry; or "
+    "correct the mapping (etl check and etl map show it).",
+    "schema": "A field that Metronome needs is missing, or not of the right kind: an event without a group has no "
+    "customer_id, for example. Put the event right where it is stored, then retry; or correct the mapping.",
+    "serialize": "The timestamp is no date that can be sent. Put the event right where it is stored, then retry; or "
+    "correct the mapping of timestamp.",
+    "execute": "Segment itself would have refused the event. Put it right where it is stored, then retry.",
     "limits": "The usage event breaks a limit of Metronome's, and would have spoilt the request it is in. Shorten or fill "
-    "the field named by the mapping, then retry.",
-    "metronome": "Metronome refused this one event; its answer is the reason given. Correct what it names, then retry.",
+    "the field named where it is stored, then retry; or correct the mapping.",
+    "metronome": "Metronome refused this one event; its answer is the reason given. Correct what it names, in Metronome or "
+    "where the event is stored, then retry.",
 }
 
-_AGAIN = "Correct the mapping, or where the event is made, then retry."
+_AGAIN = "Put the event right where it is stored, then retry; or correct the mapping."
+#: A version bills the events of its time only, so a retry maps these as before.
+_CORRECTED = (
+    " A corrected trigger or mapping bills events from its from on; past ones by a subscription of its own: "
+    "docs/operating.md, Dead letters."
+)
 _RETRIED = ("rejected", "drift")
 
 
@@ -71,7 +76,7 @@ class Advice:
 
 def advice(reason: Reason, config: str) -> Advice:
     """How to put letters of this reason right."""
-    text = LETTERS.get(reason.outcome) or STAGES.get(reason.stage, _AGAIN)
+    text = LETTERS.get(reason.outcome) or STAGES.get(reason.stage, _AGAIN) + _CORRECTED
     return Advice(text, tuple(_commands(reason, config)))
 
 
