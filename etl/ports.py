@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
 
@@ -265,10 +265,13 @@ class RunLog(Protocol):
         letters: Sequence[DeadLetter],
         counts: Counts,
         released: Collection[int] = (),
+        recount: Callable[[np.ndarray], None] | None = None,
     ) -> Mapping[str, int]:
         """Commit confirmed usage events and dead letters in one transaction; how many letters were new, by outcome.
 
         ``released``: numbers of held letters that came to an end, closed in the same transaction.
+        ``recount``: called, before ``counts`` is kept, with which rows of ``sent`` (bool) another run had recorded
+        meanwhile, if any.
 
         Raises ``StateError`` when the database fails or the run lost its window.
         """

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -191,7 +192,8 @@ class Recorder:
             return
         group.count(self._counts, 1)
         try:
-            new = self._log.record(group.sent, group.letters, self._counts, group.ended)
+            recount = partial(group.recount, self._counts)
+            new = self._log.record(group.sent, group.letters, self._counts, group.ended, recount)
         except BaseException:
             # Not recorded is not sent: the next run sends these again, and counts them.
             group.count(self._counts, -1)
@@ -208,33 +210,50 @@ class Recorder:
 
     def _group(self) -> _Group:
         """Everything that can be recorded now, taken out; batches that are through are let go."""
-        sent, pairs, ended = [], [], self._ended
+        pairs: list[pd.DataFrame] = []
+        released: list[pd.DataFrame] = []
+        ended = self._ended
         for key, (events, outgoing) in list(self._outgoing.items()):
             if outgoing.confirmed.any():
-                sent.append(events[RECORDED][outgoing.confirmed])
-                if outgoing.numbers is None:
-                    pairs.append(sent[-1])
+                own = pairs if outgoing.numbers is None else released
+                own.append(events[RECORDED][outgoing.confirmed])
             if outgoing.numbers is not None:
                 ended += [int(n) for n in outgoing.numbers[outgoing.confirmed | outgoing.refused]]
             outgoing.confirmed[:] = False
             outgoing.refused[:] = False
             if outgoing.remaining == 0:
                 del self._outgoing[key]
-        return _Group(_together(sent), _by_subscription(_together(pairs)), self._letters, ended)
+        return _Group(
+            _together([*pairs, *released]), sum(len(frame) for frame in pairs), self._letters, ended
+        )
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Group:
-    """One commit. ``pairs``: how many of ``sent`` are pairs of this window, by subscription."""
+    """One commit. ``pairs``: so many rows of ``sent``, the first, are pairs of this window; the others were held.
+
+    ``lost``: rows that another run sent at the same time, and recorded first; None = none.
+    """
 
     sent: pd.DataFrame
-    pairs: dict[str, int]
+    pairs: int
     letters: list[DeadLetter]
     ended: list[int]
+    lost: np.ndarray | None = None
+
+    def recount(self, counts: Counts, lost: np.ndarray) -> None:
+        """Only whoever recorded a pair has sent it: so the runs' counts add up to the sent log."""
+        self.count(counts, -1)
+        self.lost = lost
+        self.count(counts, 1)
 
     def count(self, counts: Counts, sign: int) -> None:
-        counts.add("sent", {name: sign * number for name, number in self.pairs.items()})
-        counts.released += sign * (len(self.sent) - sum(self.pairs.values()))
+        lost = np.zeros(len(self.sent), bool) if self.lost is None else self.lost
+        pairs = self.sent.iloc[: self.pairs]
+        for outcome, which in (("sent", ~lost[: self.pairs]), ("already_sent", lost[: self.pairs])):
+            by_subscription = _by_subscription(pairs[which])
+            counts.add(outcome, {name: sign * number for name, number in by_subscription.items()})
+        counts.released += sign * int((~lost[self.pairs :]).sum())
 
 
 def _together(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -104,6 +104,7 @@ class View:
         letters: Sequence[DeadLetter],  # noqa: ARG002 - the port's signature
         counts: Counts,  # noqa: ARG002 - the port's signature
         released: Collection[int] = (),  # noqa: ARG002 - the port's signature
+        recount: Callable[[np.ndarray], None] | None = None,  # noqa: ARG002 - the port's signature
     ) -> Mapping[str, int]:
         """Record nothing."""
         return {}
@@ -153,13 +154,17 @@ class Run(View):
         letters: Sequence[DeadLetter],
         counts: Counts,
         released: Collection[int] = (),
+        recount: Callable[[np.ndarray], None] | None = None,
     ) -> Mapping[str, int]:
         """Append, keep and count in one transaction; see ``ports.RunLog``."""
         now = self._now()
         try:
             with self._fenced(counts=_json(counts)) as connection:
                 if len(sent):
-                    self._sent.append(connection, sent, now)
+                    appended = self._sent.append(connection, sent, now)
+                    if recount and not appended.all():
+                        recount(~appended)
+                        self._fence(connection, {"counts": _json(counts)})
                 new = self._keep(connection, letters, released, now)
         except BaseException:
             self._sent.rolled_back()

@@ -123,8 +123,8 @@ class SentLog:
 
     # -------------------------------------------------------------------------------------- appending
 
-    def append(self, connection: sa.Connection, sent: pd.DataFrame, now: datetime) -> int:
-        """Append those of ``sent`` that are not in the log yet; how many. Needs the writer lock.
+    def append(self, connection: sa.Connection, sent: pd.DataFrame, now: datetime) -> np.ndarray:
+        """Append those of ``sent`` that are not in the log yet; which (bool). Needs the writer lock.
 
         Follow with ``committed`` or ``rolled_back``.
         """
@@ -136,7 +136,9 @@ class SentLog:
         keep = order[~repeated & ~np.isin(order, list(known))]
         if len(keep):
             self._insert(connection, sent.iloc[keep], keys[keep], now)
-        return len(keep)
+        appended = np.zeros(len(sent), bool)
+        appended[keep] = True
+        return appended
 
     def _insert(self, connection: sa.Connection, new: pd.DataFrame, keys: np.ndarray, now: datetime) -> None:
         count = len(new)
