@@ -8,28 +8,22 @@ config that bills the local stand-in; ``etl`` is the real command. What needs an
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from ruamel.yaml import YAML
 
-import etl
 from etl.config.loading import draft_text
 from etl.metrics import FIGURES
-from etl.samples import SampleEvents, json_text, write_parquet
 from etl.standin import Standin
 from tests.support.command import Command
-from tests.support.pages import ROOT, Block, blocks, lines, programs
+from tests.support.pages import PAGES, ROOT, Block, blocks, lines, programs
+from tests.support.place import Place, moved
 
 #: Programs that run here; builtins and what every system has.
 HERE = {"etl", "export", "head", "cat", "cp", "mv", "mkdir", "rm", "sqlite3"}
@@ -70,133 +64,6 @@ NO_SUCH_WAREHOUSE = {
     f"docs/sources/{name}.md" for name in ("redshift", "snowflake", "bigquery", "databricks")
 }
 
-#: The day on which the docs play: their dates move with today.
-DOCS_TODAY = date(2026, 11, 21)
-EVENTS, DAYS = 300, 6
-
-
-#: A subscription as Segment's Public API answers it.
-SEGMENTS = {
-    "id": "s1",
-    "name": "Send track events to Metronome",
-    "actionId": "a1",
-    "actionSlug": "sendEvent",
-    "destinationId": "d1",
-    "enabled": True,
-    "trigger": 'type = "track"',
-    "settings": {
-        "transaction_id": {"@path": "$.messageId"},
-        "customer_id": {"@path": "$.context.groupId"},
-        "timestamp": {"@path": "$.timestamp"},
-        "event_type": {"@path": "$.event"},
-        "properties": {"@path": "$.properties"},
-    },
-}
-
-
-@dataclass
-class Place:
-    """A folder as the reader of a page has it."""
-
-    path: Path
-    standin: Standin
-    programs: Path
-    env: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.path.mkdir()
-        start = datetime.now(UTC) - timedelta(days=DAYS)
-        sample = SampleEvents(EVENTS, start=start, days=DAYS).table()
-        write_parquet(self.path / "exports" / "tracks", sample, by_day=True)
-        texts = json_text(sample.combine_chunks().to_struct_array().combine_chunks()).to_pylist()
-        (self.path / "sample.ndjson").write_text("".join(f"{text}\n" for text in texts))
-        self.env = {
-            "PATH": f"{self.programs}:{os.environ['PATH']}",
-            "HOME": str(self.path),
-            "METRONOME_BEARER_TOKEN": self.standin.token,
-            "METRONOME_SANDBOX_TOKEN": self.standin.token,
-        }
-        self.run(f"etl init --source parquet --path exports/tracks/ --start {start.date()}")
-        self._record()
-        answer = {"data": {"subscriptions": [SEGMENTS]}}
-        (self.path / "subscriptions.json").write_text(json.dumps(answer))
-
-    def _record(self) -> None:
-        """What Segment sent for the sample, as its destination would have: one usage event a line."""
-        ran = self.run("etl map -c etl.yml sample.ndjson -q")
-        bodies = [line["body"] for line in map(json.loads, ran.stdout.splitlines()) if line["body"]]
-        (self.path / "recorded.ndjson").write_text("".join(f"{json.dumps(body)}\n" for body in bodies))
-
-    def run(self, line: str) -> subprocess.CompletedProcess[str]:
-        """In bash; configs that it makes bill the stand-in."""
-        ran = subprocess.run(
-            ["bash", "-c", self.placed(line)],
-            cwd=self.path,
-            env=self.env,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        for config in self.path.rglob("*.yml"):
-            text = config.read_text()
-            if "base_url:" not in text:
-                config.write_text(
-                    text.replace("destination:\n", f"destination:\n  base_url: {self.standin.url}\n")
-                )
-        return ran
-
-    def placed(self, line: str) -> str:
-        """The line with this folder's places, today's dates, and a run and a letter that there are."""
-        line = re.sub(r"/etc/etl/|/srv/\w+/|/var/lib/etl/|/opt/etl/bin/", "", line)
-        assert not re.search(r"\s/(etc|usr|opt|var|srv)/", line), line
-        line = re.sub(r"2026-1[0-2]-\d\d", lambda found: moved(found[0]), line)
-        if "RUN_ID" in line or re.search(r"\b\d{8}T\d{6}Z-\w{8}\b", line):
-            line = re.sub(r"RUN_ID|\d{8}T\d{6}Z-\w{8}", self.newest_run(), line)
-        if "NUMBER" in line:
-            line = line.replace("NUMBER", str(self.open_letter()))
-        return line
-
-    def open_letter(self) -> int:
-        return int(etl.dead_letters(etl.load_config(self.path / "etl.yml", self.env))["letter"].iloc[0])
-
-    def edit(self, **sections: object) -> None:
-        """Sections of etl.yml, as somebody types them in; None leaves one out."""
-        yaml = YAML()
-        config = yaml.load(self.path / "etl.yml")
-        for name, section in sections.items():
-            config[name] = {**config.get(name, {}), **section} if isinstance(section, dict) else section
-        yaml.dump(config, self.path / "etl.yml")
-
-    def receive(self, **changes: object) -> None:
-        """A track event of two days ago comes into a file of its own."""
-        day = datetime.now(UTC).date() - timedelta(days=2)
-        at = f"{day}T12:00:00Z"
-        event = {
-            "type": "track",
-            "event": "api_request",
-            "userId": "u",
-            "timestamp": at,
-            "receivedAt": at,
-            "properties": "{}",
-        }
-        columns = {name: pa.array([text], pa.string()) for name, text in {**event, **changes}.items()}
-        pq.write_table(
-            pa.table(columns), self.path / "exports" / "tracks" / f"{changes['messageId']}.parquet"
-        )
-
-    def forget(self, name: str) -> None:
-        """Files of events that came on their own are gone."""
-        for path in (self.path / "exports" / "tracks").glob(f"{name}*.parquet"):
-            path.unlink()
-
-    def newest_run(self) -> str:
-        return str(etl.runs(etl.load_config(self.path / "etl.yml", self.env))["run_id"].iloc[0])
-
-
-def moved(day: str) -> str:
-    return (date.fromisoformat(day) + (datetime.now(UTC).date() - DOCS_TODAY)).isoformat()
-
 
 @pytest.fixture(scope="module")
 def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
@@ -214,7 +81,7 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def place(tmp_path: Path, standin: Standin, command: Path, request: pytest.FixtureRequest) -> Place:
     place = Place(tmp_path / "place", standin, command)
-    if request.node.callspec.params.get("page") == "docs/operating.md":
+    if "docs/operating.md" in request.node.name:
         place.env["STATE_URL"] = request.getfixturevalue("postgres")
     return place
 
@@ -332,6 +199,39 @@ def _run(place: Place, page: str, line: str) -> None:
         f"{page}: {line}\nexit {ran.returncode}\n{ran.stdout[-2000:]}\n{ran.stderr[-3000:]}"
     )
     assert "unexpected" not in ran.stderr
+
+
+#: Spans that name an option, and are no whole command.
+PARTS = {
+    "etl backfill --json",
+    "etl dead-letters discard",
+    "etl dead-letters show",
+    "etl parity --expected",
+    "etl state erase",
+    "etl state export",
+}
+
+
+def spans() -> list[str]:
+    """Commands with arguments amid sentences and in tables."""
+    prose = [
+        re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+        for page in PAGES
+    ]
+    found = [span for text in prose for span in re.findall(r"`(etl [a-z-]+ [^`\n…]+)`", text)]
+    return [span for span in dict.fromkeys(found) if span not in PARTS and "COMMAND" not in span]
+
+
+def test_commands_in_sentences_run(place: Place) -> None:
+    """With T, FILE and the config filled in; what they are shown for may be something to look at."""
+    day = datetime.now(UTC).date()
+    assert place.run("etl run -c etl.yml --quiet").returncode == 0
+    for span in spans():
+        line = span.replace("-c FILE", "-c etl.yml").replace("FILE", "figures.prom")
+        line = line.replace("T", f"{day - timedelta(days=2)}", 1).replace("T", f"{day}", 1)
+        line += "" if "-c etl.yml" in line or "etl init" in line else " -c etl.yml"
+        ran = place.run(line.replace("etl init", "etl init --out own.yml"))
+        assert ran.returncode in (0, 1), f"{line}\n{ran.stderr}"
 
 
 # -------------------------------------------------------------------------------------------- Python
