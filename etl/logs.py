@@ -44,8 +44,31 @@ _chosen: Format = "auto"
 class _AsEvent(logging.Handler):
     """What Python's own logging tells (a source, a driver), in the schema of the rest."""
 
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        #: Records that wait to be told; None: they are told at once.
+        self.held: list[logging.LogRecord] | None = None
+
     def emit(self, record: logging.LogRecord) -> None:
-        structlog.get_logger("etl").warning("warning", logger=record.name, message=record.getMessage())
+        if self.held is None:
+            structlog.get_logger("etl").warning("warning", logger=record.name, message=record.getMessage())
+        else:
+            self.held.append(record)
+
+
+def hold_warnings() -> None:
+    """Keep what Python's own logging tells until ``tell_warnings``: cron mails whatever is printed."""
+    if isinstance(logging.lastResort, _AsEvent):
+        logging.lastResort.held = []
+
+
+def tell_warnings() -> None:
+    """Tell what was held: the command did not succeed."""
+    handler = logging.lastResort
+    if isinstance(handler, _AsEvent) and handler.held:
+        held, handler.held = handler.held, None
+        for record in held:
+            handler.emit(record)
 
 
 def set_up(chosen: Format) -> None:
@@ -53,7 +76,7 @@ def set_up(chosen: Format) -> None:
     global _chosen  # noqa: PLW0603 - one process has one stderr
     _chosen = chosen
     # Used where nobody else has asked for Python's logging: not in Airflow, not under pytest.
-    logging.lastResort = _AsEvent(logging.WARNING)
+    logging.lastResort = _AsEvent()
     renderer: Any = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if human() else _json
     structlog.configure(
         processors=[

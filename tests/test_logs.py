@@ -191,3 +191,11 @@ def test_what_a_source_warns_of_is_an_event_too(workspace: Workspace) -> None:
     assert warning.keys() - {"timestamp", "level", "event"} == documented("warning")
     assert (warning["level"], warning["event"], report["sent"]) == ("warning", "warning", 1)
     assert warning["message"] == "no table has a column for $.properties.plan: it is absent from every event"
+    assert workspace.cli("run", "-c", "etl.yml", "--quiet").stderr == ""
+    assert workspace.cli("run", "-c", "etl.yml").stderr.count("$.properties.plan") == 1
+    with closing(sqlite3.connect(workspace.path / "w.db")) as database:
+        late = ago(hours=1)
+        database.execute("INSERT INTO api_call VALUES ('m2', 'api_call', ?, ?, NULL, 1)", (late, late))
+        database.commit()
+    ran = workspace.cli("run", "-c", "etl.yml", "--quiet")
+    assert (ran.returncode, ran.stderr.count("$.properties.plan")) == (1, 1)

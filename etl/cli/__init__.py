@@ -95,6 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command; every way to fail becomes one of the contract's exit codes (DESIGN §6)."""
     with _like_ctrl_c():
         code = _code(arguments)
+    if code and "etl.logs" in sys.modules:
+        _tell_warnings()
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -129,6 +131,15 @@ def _code(arguments: Sequence[str] | None) -> Any:
     except Exception as error:  # noqa: BLE001 - a bug must not look like exit code 1, "complete"
         code = _show(error)
     return code
+
+
+def _tell_warnings() -> None:
+    """What ``--quiet`` held back, of a command that did not succeed."""
+    from etl.cli.output import readers_may_leave
+    from etl.logs import tell_warnings
+
+    with readers_may_leave():
+        tell_warnings()
 
 
 def _show_usage(error: click.ClickException) -> None:

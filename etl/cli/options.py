@@ -70,8 +70,21 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def quiet_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--quiet``."""
+
+    def hush(ctx: click.Context, option: click.Parameter, quiet: bool) -> bool:
+        del ctx, option
+        if quiet:
+            from etl import logs
+
+            logs.hold_warnings()
+        return quiet
+
     return click.option(
-        "-q", "--quiet", is_flag=True, help="No progress, and on success (exit 0) no word: for cron."
+        "-q",
+        "--quiet",
+        is_flag=True,
+        callback=hush,
+        help="No progress, and on success (exit 0) no word: for cron.",
     )(command)
 
 
