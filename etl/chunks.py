@@ -38,11 +38,14 @@ def chunks(events: pd.DataFrame, max_events: int = MAX_EVENTS, max_bytes: int = 
         ValueError: a body is null.
     """
     bodies = _bodies(events["body"])
-    cuts = _cuts(_starts(bodies), max_events, max_bytes)
+    starts = _starts(bodies)
+    cuts = _cuts(starts, max_events, max_bytes)
     for first in range(0, len(cuts) - 1, _JOINED):
         some = cuts[first : first + _JOINED + 1]
         for start, stop, body in zip(some[:-1], some[1:], _arrays(bodies, some), strict=True):
-            yield Chunk(events, int(start), int(stop), body)
+            # The bracket takes the place of the comma before the first event.
+            ends = starts[start + 1 : stop + 1] - starts[start]
+            yield Chunk(events, int(start), int(stop), body, ends)
 
 
 def _bodies(column: pd.Series[str]) -> pa.LargeStringArray:

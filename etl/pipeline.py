@@ -324,8 +324,11 @@ def _examined(job: Job, log: RunLog, counts: Counts, idle: Callable[[], None]) -
     # Whoever names a window wants it read; the schedule need not read again what has not changed.
     done = log.marks if job.plan.kind == "scheduled" else frozenset()
     batches = job.source.batches(job.plan.window, _paths(job), done)
-    for batch in ReadAhead(batches, depth=2, idle=idle):
-        examined = examine(batch, job.billings, job.limits)
+    # While one batch is sent, the next is mapped and the one after it read, each in a thread of its own.
+    read = ReadAhead(batches, depth=1, idle=lambda: None)
+    mapped = (examine(batch, job.billings, job.limits) for batch in read)
+    for examined in ReadAhead(mapped, depth=1, idle=idle):
+        batch = examined.batch
         counts.read += batch.table.num_rows
         counts.filtered += batch.table.num_rows - examined.matched_rows
         counts.unreadable += len(batch.unreadable)

@@ -88,13 +88,14 @@ class Chunk:
     """1 to 100 usage events in one request.
 
     ``events``: the frame (columns of ``etl.events.OUTGOING``) that rows ``start:stop`` of it are taken from.
-    ``body``: the JSON array, UTF-8.
+    ``body``: the JSON array, UTF-8. ``ends``: int64, the position in ``body`` right after each event.
     """
 
     events: pd.DataFrame
     start: int
     stop: int
     body: bytes
+    ends: np.ndarray
 
     def __len__(self) -> int:
         return self.stop - self.start

@@ -7,22 +7,25 @@ import ipaddress
 import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING
-
-import httpx
+from urllib.parse import SplitResult, urlsplit
 
 from etl.destinations.answers import Answer, describe, is_web_page
 from etl.destinations.delivery import Bounds, MetronomeDelivery
+from etl.destinations.endpoint import Endpoint, NoAnswer
 from etl.destinations.pace import Clock
 from etl.destinations.sending import Terms
-from etl.destinations.wire import Endpoint, NoAnswer, Wire
 from etl.errors import ConfigError, MetronomeError
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
+    from etl.destinations.parcels import Carrier
+
 #: Chunks handed over per connection: one on the wire, the others so that it never waits for the pipeline.
 _QUEUED = 6
+#: Where nothing slows down sending, the pipeline may be away for longer than that: a second's worth, up to so many.
+_MOST_QUEUED, _CHUNK_EVENTS = 300, 100
 
 
 class Metronome:
@@ -42,6 +45,8 @@ class Metronome:
         tls: whom to trust instead of the public authorities.
         proxy: URL of an HTTP proxy to go through.
         clock: time and chance.
+        own_process: send from a process of its own, which leaves this one's interpreter lock alone; ``tls`` and
+            ``clock`` stay in this one, so not with them.
 
     Raises:
         ConfigError: ``base_url`` is not https, or holds a password, a query or a fragment.
@@ -63,26 +68,39 @@ class Metronome:
         tls: ssl.SSLContext | None = None,
         proxy: str | None = None,
         clock: Clock | None = None,
+        own_process: bool = False,
     ) -> None:
         self._url = _ingest_url(base_url)
         self._account = account
         self._clock = clock or Clock()
-        self._terms = Terms(self._url.netloc.decode(), connections, events_per_second, max_age, retry_for)
+        self._own_process = own_process and tls is None and clock is None
+        self._terms = Terms(self._url.netloc, connections, events_per_second, max_age, retry_for)
 
         def endpoint() -> Endpoint:
             headers = _headers(token(), self._url, user_agent, gzip=gzip)
-            return Endpoint(self._url, headers, timeout, connections, gzip, tls, proxy)
+            return Endpoint(self._url.geturl(), headers, timeout, connections, gzip, tls, proxy)
 
         self._endpoint = endpoint
 
     def __repr__(self) -> str:
         """URL and account, nothing more."""
-        return f"Metronome({str(self._url)!r}, account={self._account!r})"
+        return f"Metronome({self._url.geturl()!r}, account={self._account!r})"
 
     def open(self) -> MetronomeDelivery:
         """A delivery to use in a ``with`` block. Raises ``ConfigError`` for a token no header can carry."""
-        bounds = Bounds(chunks=self._terms.connections * _QUEUED)
-        return MetronomeDelivery(self._endpoint(), self._terms, self._clock, bounds)
+        endpoint = self._endpoint()
+        a_second = min(int(self._terms.events_per_second / _CHUNK_EVENTS), _MOST_QUEUED)
+        bounds = Bounds(chunks=max(self._terms.connections * _QUEUED, a_second))
+        return MetronomeDelivery(self._carrier(endpoint), bounds)
+
+    def _carrier(self, endpoint: Endpoint) -> Carrier:
+        if self._own_process:
+            from etl.destinations.apart import ProcessCarrier
+
+            return ProcessCarrier(endpoint, self._terms)
+        from etl.destinations.loop import LoopCarrier
+
+        return LoopCarrier(endpoint, self._terms, self._clock)
 
     def check(self) -> None:
         """Posts an empty array: a good token is answered 400, a bad one 401 or 403 (FACTS §1.1).
@@ -113,6 +131,8 @@ def _ask(endpoint: Endpoint, body: bytes) -> Answer | NoAnswer:
     """One request, in a thread of its own: the caller may itself run inside an event loop (a notebook)."""
     answers: list[Answer | NoAnswer] = []
 
+    from etl.destinations.wire import Wire
+
     async def ask() -> None:
         async with Wire(endpoint) as wire:
             answers.append(await wire.post(body))
@@ -123,21 +143,24 @@ def _ask(endpoint: Endpoint, body: bytes) -> Answer | NoAnswer:
     return answers[0] if answers else NoAnswer("the request failed inside this program")
 
 
-def _ingest_url(base_url: str) -> httpx.URL:
+def _ingest_url(base_url: str) -> SplitResult:
     try:
-        url = httpx.URL(base_url)
-    except httpx.InvalidURL:
-        raise ConfigError("destination.base_url is not a URL") from None
-    if not url.host or url.userinfo or url.query or url.fragment:
+        url = urlsplit(base_url)
+        known = url.port is None or url.port
+    except ValueError:
+        known = False
+    if not known or not base_url.isprintable() or " " in base_url:
+        raise ConfigError("destination.base_url is not a URL")
+    if not url.hostname or url.username is not None or url.query or url.fragment:
         raise ConfigError(
             "destination.base_url must be scheme, host and path only, as https://api.metronome.com"
         )
-    if url.scheme != "https" and not (url.scheme == "http" and _is_loopback(url.host)):
+    if url.scheme != "https" and not (url.scheme == "http" and _is_loopback(url.hostname)):
         raise ConfigError(
-            f"destination.base_url {str(url)!r} is not https: the token would travel in the clear. Only "
+            f"destination.base_url {base_url!r} is not https: the token would travel in the clear. Only "
             "loopback addresses may be http."
         )
-    return url.copy_with(path=url.path.rstrip("/").removesuffix("/v1") + "/v1/ingest")
+    return url._replace(path=url.path.rstrip("/").removesuffix("/v1") + "/v1/ingest")
 
 
 def _is_loopback(host: str) -> bool:
@@ -147,14 +170,14 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _headers(token: str, url: httpx.URL, user_agent: str, *, gzip: bool) -> dict[str, str]:
+def _headers(token: str, url: SplitResult, user_agent: str, *, gzip: bool) -> dict[str, str]:
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise ConfigError(
             "destination.api_token is empty or holds a space, a line break or a character outside ASCII; look "
             "at where it comes from (a file with a stray newline?)"
         )
     headers = {
-        "host": url.netloc.decode(),
+        "host": url.netloc,
         "authorization": f"Bearer {token}",
         "content-type": "application/json",
         "accept": "application/json, */*;q=0.5",

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING
 
 from etl.destinations.answers import Answer, describe, judge, property_values, retry_after
 from etl.destinations.pace import Clock, Concurrency, RateLimiter, back_off
+from etl.destinations.parcels import Outcome
 from etl.errors import MetronomeError
-from etl.ports import ChunkResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from etl.destinations.answers import Action
-    from etl.destinations.wire import NoAnswer, Wire
-    from etl.ports import Chunk
+    from etl.destinations.endpoint import NoAnswer
+    from etl.destinations.parcels import Parcel
+    from etl.destinations.wire import Wire
 
 
 @dataclass(frozen=True)
@@ -36,29 +37,22 @@ class Terms:
 
 @dataclass(eq=False)
 class Job:
-    """A chunk on its way; ``number`` counts chunks from 1. ``on_wire``: a request of it awaits its answer."""
+    """A parcel on its way. ``on_wire``: a request of it awaits its answer."""
 
-    chunk: Chunk
-    number: int
+    parcel: Parcel
     refused: dict[int, str] = field(default_factory=dict)
     too_old: set[int] = field(default_factory=set)
     requests: int = 0
     retries: int = 0
     on_wire: bool = False
 
-    def bodies(self, rows: Sequence[int]) -> list[str]:
-        """The JSON text of these rows of the frame."""
-        return list(self.chunk.events["body"].iloc[list(rows)])
+    def texts(self, rows: Sequence[int]) -> list[str]:
+        """The JSON text of these rows."""
+        return [self.parcel.event(row).decode() for row in rows]
 
-    def request_body(self, rows: Sequence[int]) -> bytes:
-        """The JSON array of these rows; the chunk's own body when that is all of them."""
-        if len(rows) == len(self.chunk):
-            return self.chunk.body
-        return f"[{','.join(self.bodies(rows))}]".encode()
-
-    def result(self) -> ChunkResult:
-        """What became of the chunk, once nothing of it is left to send."""
-        return ChunkResult(self.chunk, self.refused, frozenset(self.too_old), self.requests, self.retries)
+    def outcome(self) -> Outcome:
+        """What became of the parcel, once nothing of it is left to send."""
+        return Outcome(self.refused, frozenset(self.too_old), self.requests, self.retries)
 
 
 class Sender:
@@ -73,28 +67,28 @@ class Sender:
         self._limiter = RateLimiter(terms.events_per_second, clock)
         self._seconds = terms.retry_for.total_seconds()
 
-    async def send(self, job: Job) -> ChunkResult:
-        """Sends every event of the chunk, or finds out why not.
+    async def send(self, job: Job) -> Outcome:
+        """Sends every event of the parcel, or finds out why not.
 
         Raises:
             MetronomeError: an answer, or silence for too long, that stops the delivery.
-            asyncio.CancelledError: the delivery is stopping and the chunk would need another request.
+            asyncio.CancelledError: the delivery is stopping and the parcel would need another request.
         """
-        left = self._first_parts(job.chunk)
+        left = self._first_parts(job.parcel)
         while left:
             rows, refusal = await self._until_answered(job, left.pop())
             if refusal is None:
                 continue
             if len(rows) == 1:
-                job.refused[rows[0]] = describe(refusal, property_values(job.bodies(rows)))
+                job.refused[rows[0]] = describe(refusal, property_values(job.texts(rows)))
             else:
                 left += [rows[len(rows) // 2 :], rows[: len(rows) // 2]]
-        return job.result()
+        return job.outcome()
 
-    def _first_parts(self, chunk: Chunk) -> list[Sequence[int]]:
-        """The whole chunk, unless a second may not see that many events at once; last part first."""
-        size = max(1, int(min(self._terms.events_per_second, len(chunk))))
-        rows: Sequence[int] = range(chunk.start, chunk.stop)
+    def _first_parts(self, parcel: Parcel) -> list[Sequence[int]]:
+        """The whole parcel, unless a second may not see that many events at once; last part first."""
+        size = max(1, int(min(self._terms.events_per_second, len(parcel))))
+        rows: Sequence[int] = range(len(parcel))
         return [rows[at : at + size] for at in range(0, len(rows), size)][::-1]
 
     async def _until_answered(self, job: Job, rows: Sequence[int]) -> tuple[Sequence[int], Answer | None]:
@@ -120,8 +114,7 @@ class Sender:
     def _young(self, job: Job, rows: Sequence[int]) -> Sequence[int]:
         """The rows that may still be sent; time has passed since their age was checked."""
         oldest = self._clock.now() - self._terms.max_age
-        stamps = job.chunk.events["timestamp"].iloc[list(rows)].tolist()
-        old = {row for row, stamp in zip(rows, stamps, strict=True) if _moment(stamp) < oldest}
+        old = {row for row in rows if _moment(job.parcel.stamp(row)) < oldest}
         job.too_old |= old
         return [row for row in rows if row not in old] if old else rows
 
@@ -134,7 +127,7 @@ class Sender:
             await self._limiter.take(len(rows))
             job.requests += 1
             job.on_wire = True
-            answer = await self._wire.post(job.request_body(rows))
+            answer = await self._wire.post(job.parcel.part(rows))
             action = judge(answer) if isinstance(answer, Answer) else "retry"
             failed = action == "retry"
             return answer, action
@@ -158,7 +151,7 @@ class Sender:
         return retry_after(answer.retry_after, self._clock.now()) if isinstance(answer, Answer) else 0.0
 
     def _unknown(self, job: Job, rows: Sequence[int], answer: Answer) -> MetronomeError:
-        reason = describe(answer, property_values(job.bodies(rows)))
+        reason = describe(answer, property_values(job.texts(rows)))
         if answer.status in (401, 403):
             return MetronomeError(
                 f"Metronome at {self._terms.host} refuses the token ({reason}), at {_where(job)}. No event "
@@ -181,10 +174,11 @@ class Sender:
 
 
 def _where(job: Job) -> str:
-    events = "1 event" if len(job.chunk) == 1 else f"{len(job.chunk)} events"
-    return f"chunk {job.number} ({events}, {len(job.chunk.body):,} bytes)"
+    parcel = job.parcel
+    events = "1 event" if len(parcel) == 1 else f"{len(parcel)} events"
+    return f"chunk {parcel.number} ({events}, {len(parcel.body):,} bytes)"
 
 
-def _moment(stamp: str | datetime) -> datetime:
-    moment = stamp if isinstance(stamp, datetime) else datetime.fromisoformat(stamp)
+def _moment(stamp: str) -> datetime:
+    moment = datetime.fromisoformat(stamp)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import ssl
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, cast
 
 import aiohttp
@@ -17,42 +16,16 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from etl.destinations.answers import Answer
+from etl.destinations.endpoint import NoAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from types import TracebackType
+
+    from etl.destinations.endpoint import Endpoint
 
 #: Of an answer no more than this is read: enough for any message, too little to hurt.
 _ANSWER_BYTES = 65_536
 _IDLE_SECONDS = 15.0
-
-
-@dataclass(frozen=True)
-class NoAnswer:
-    """A request that failed on its way: whether Metronome took the events is not known."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where requests go, and how. ``headers`` hold the token: they show in no representation.
-
-    ``timeout``: seconds for one request, from connecting to the last byte of its answer. ``tls``: None = the
-    public authorities. ``proxy``: the URL of an HTTP proxy, or None.
-    """
-
-    url: httpx.URL
-    headers: Mapping[str, str]
-    timeout: float
-    connections: int
-    gzip: bool
-    tls: ssl.SSLContext | None = None
-    proxy: str | None = None
-
-    def __repr__(self) -> str:
-        """Only the URL."""
-        return f"Endpoint({str(self.url)!r})"
 
 
 class Wire:
@@ -60,13 +33,14 @@ class Wire:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
+        self._url = httpx.URL(endpoint.url)
         self._token = endpoint.headers["authorization"].removeprefix("Bearer ").encode()
         # With the encoding given, httpx need not find it out anew for each request.
         self._headers = httpx.Headers(dict(endpoint.headers), encoding="ascii")
 
     async def __aenter__(self) -> Self:
         """Nothing is connected before the first request."""
-        tls = self._endpoint.tls or _tls(self._endpoint.url)
+        tls = self._endpoint.tls or _tls(self._url)
         self._transport = AiohttpTransport(
             verify=tls,
             proxy=httpx.Proxy(self._endpoint.proxy) if self._endpoint.proxy else None,
@@ -96,7 +70,7 @@ class Wire:
     async def _exchange(self, body: bytes) -> Answer:
         if self._endpoint.gzip:
             body = gzip.compress(body, 1, mtime=0)
-        request = _Post(self._endpoint.url, self._headers, body)
+        request = _Post(self._url, self._headers, body)
         response = await self._transport.handle_async_request(request)
         try:
             text = await _beginning(cast("httpx.AsyncByteStream", response.stream))

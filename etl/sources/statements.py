@@ -33,8 +33,7 @@ def events(
     database: Database, table: Table, columns: Sequence[Column], cursor: Column, window: Window
 ) -> sa.TextClause:
     """Fetches ``columns`` of an event's table."""
-    partitioned = database.warehouse.name == "bigquery" and PARTITION in table.names
-    sql = sqlfiles.statement(f"extract/{'events_partitioned' if partitioned else 'events'}.sql").format(
+    sql = _statement(database, table, "events", cursor).format(
         columns=", ".join(selected(database.dialect, column) for column in columns),
         table=_named(database, table),
         cursor=database.quoted(cursor.name),
@@ -71,7 +70,7 @@ def event_names(
     database: Database, tracks: Table, event: str, cursor: Column, window: Window
 ) -> sa.TextClause:
     """Tells which events ``tracks`` names in a window; ``event`` is the column."""
-    sql = sqlfiles.statement("extract/event_names.sql").format(
+    sql = _statement(database, tracks, "event_names", cursor).format(
         event=database.quoted(event), tracks=_named(database, tracks), cursor=database.quoted(cursor.name)
     )
     return bound(database, sql, cursor, window)
@@ -79,10 +78,10 @@ def event_names(
 
 def hours(database: Database, table: Table, cursor: Column, window: Window) -> sa.TextClause | None:
     """Counts the rows of each hour of a table with a message id; None where hours cannot be told apart."""
-    sql = database.warehouse.file("hours")
-    if sql is None or (database.warehouse.typed and cursor.kind.arrow != INSTANT):
+    kind = database.warehouse
+    if kind.file("hours") is None or (kind.typed and cursor.kind.arrow != INSTANT):
         return None
-    sql = sql.format(
+    sql = _statement(database, table, f"hours/{kind.name}", cursor).format(
         table=_named(database, table),
         cursor=database.quoted(cursor.name),
         id=database.quoted(table.message_id.name),
@@ -92,8 +91,15 @@ def hours(database: Database, table: Table, cursor: Column, window: Window) -> s
 
 def newest(database: Database, table: Table, cursor: Column) -> sa.TextClause:
     """Tells the newest cursor of a table."""
-    sql = sqlfiles.statement("extract/newest.sql")
+    sql = _statement(database, table, "newest", cursor)
     return sa.text(sql.format(cursor=database.quoted(cursor.name), table=_named(database, table)))
+
+
+def _statement(database: Database, table: Table, name: str, cursor: Column) -> str:
+    """Of ``sql/extract``; the one that asks only for recent partitions, where those are by load time."""
+    comparable = cursor.type.lower() == "timestamp"  # as partitions are
+    partitioned = comparable and database.warehouse.name == "bigquery" and PARTITION in table.names
+    return sqlfiles.statement(f"extract/{name}{'_partitioned' if partitioned else ''}.sql")
 
 
 def bound(database: Database, sql: str, cursor: Column | None, window: Window) -> sa.TextClause:

@@ -44,14 +44,15 @@ class View:
         self._plan = plan
         self._epoch = epoch
         self._sent = SentLog(plan.account, epoch)
-        self._mutex = threading.RLock()
+        # One for each connection: what is looked up need not wait for what is being recorded.
+        self._mutex, self._reading = threading.RLock(), threading.RLock()
         self._discarded: frozenset[tuple[str, str]] | None = None
         with self._looking() as connection:
             self.marks = ledger.marks_of(connection, plan.pipeline, plan.scope)
 
     @contextmanager
     def _looking(self) -> Iterator[sa.Connection]:
-        with self._mutex, self._database.guarded(), self._reader.begin():
+        with self._reading, self._database.guarded(), self._reader.begin():
             yield self._reader
 
     def close(self) -> None:

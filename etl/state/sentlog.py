@@ -7,6 +7,7 @@ what a filter lets through is looked up by (segment, key) and compared by its fu
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -54,7 +55,7 @@ class Found:
 
 
 class SentLog:
-    """The sent log of ``account`` for the run with ``epoch``. Not thread-safe."""
+    """The sent log of ``account`` for the run with ``epoch``; one thread looks up while another appends."""
 
     def __init__(self, account: str, epoch: int) -> None:
         self._account = account
@@ -65,6 +66,8 @@ class SentLog:
         self._own: int | None = None
         self._labels = rows.Labels()
         self._pending: _Segment | None = None
+        # Held for what is known of the segments, never while rows are read or written.
+        self._guard = threading.RLock()
 
     def close(self) -> None:
         """Drop the filters."""
@@ -75,10 +78,13 @@ class SentLog:
 
     def find(self, connection: sa.Connection, keys: np.ndarray, ids: pd.Series) -> dict[int, Found]:
         """Position → row, for those of ``ids`` that are in the log. ``keys``: their words, shape (n, 2)."""
-        self._refresh(connection)
         order = near(keys[:, 0])
+        probes = Probes(keys[order, 0])
+        with self._guard:
+            self._refresh(connection)
+            perhaps = list(self._candidates(probes))
         found: dict[int, Found] = {}
-        for segment, candidates in self._candidates(Probes(keys[order, 0])):
+        for segment, candidates in perhaps:
             positions = order[candidates]
             found |= _exactly(connection, segment, rows.signed_keys(keys[positions]), positions, ids)
         return found
@@ -94,11 +100,13 @@ class SentLog:
         """Learn what other runs appended (and dropped) since the last look."""
         query = sa.select(*_SEGMENT_COLUMNS).where(sent_segments.c.account == self._account)
         there = {row.segment: row for row in connection.execute(query)}
-        for gone in self._segments.keys() - there.keys():
+        # The own segment may be too new for this connection to see.
+        for gone in self._segments.keys() - there.keys() - {self._own}:
             self._forget(gone)
         for number, row in there.items():
             known = self._segments.get(number)
-            if known is None or known.last_number != row.last_number:
+            # A connection that began before the last commit sees less than is known.
+            if known is None or known.last_number < row.last_number:
                 self._load(connection, row)
 
     def _forget(self, segment: int) -> None:
@@ -143,7 +151,8 @@ class SentLog:
     def _insert(self, connection: sa.Connection, new: pd.DataFrame, keys: np.ndarray, now: datetime) -> None:
         count = len(new)
         first = take_numbers(connection, "row", count)
-        segment = self._writable(connection, first, now)
+        with self._guard:
+            segment = self._writable(connection, first, now)
         rows.insert_rows(
             connection,
             [
@@ -160,11 +169,13 @@ class SentLog:
                 [microseconds(now)] * count,
             ],
         )
-        # More keys than the log has only make the filter less sharp, should this transaction fail.
-        self._open[segment.number].add(Probes(np.ascontiguousarray(keys[:, 0])))
-        grown = _Segment(segment.number, first + count - 1, segment.bloom_upto, segment.rows + count)
-        self._update(connection, grown, now)
-        self._pending = grown
+        probes = Probes(np.ascontiguousarray(keys[:, 0]))
+        with self._guard:
+            # More keys than the log has only make the filter less sharp, should this transaction fail.
+            self._open[segment.number].add(probes)
+            grown = _Segment(segment.number, first + count - 1, segment.bloom_upto, segment.rows + count)
+            self._update(connection, grown, now)
+            self._pending = grown
 
     def _update(self, connection: sa.Connection, grown: _Segment, now: datetime) -> None:
         columns, at = sent_segments.c, sa.literal(now, Moment())
@@ -186,24 +197,27 @@ class SentLog:
 
     def finish(self, connection: sa.Connection) -> None:
         """At a run's end: store the filter if many rows are in none, for those who read the log next."""
-        segment = self._segments.get(self._own) if self._own else None
-        if segment and segment.last_number - segment.bloom_upto >= _TAIL_AT_END:
-            self._store_filter(connection, segment)
+        with self._guard:
+            segment = self._segments.get(self._own) if self._own else None
+            if segment and segment.last_number - segment.bloom_upto >= _TAIL_AT_END:
+                self._store_filter(connection, segment)
 
     def committed(self) -> None:
         """The transaction that appended is committed."""
         self._labels.committed()
-        if self._pending:
-            self._segments[self._pending.number] = self._pending
-        self._pending = None
+        with self._guard:
+            if self._pending:
+                self._segments[self._pending.number] = self._pending
+            self._pending = None
 
     def rolled_back(self) -> None:
         """The transaction that appended is not: read the segment anew when it is needed."""
         self._labels.rolled_back()
-        if self._pending:
-            self._segments.pop(self._pending.number, None)
-            self._open.pop(self._pending.number, None)
-        self._own = self._pending = None
+        with self._guard:
+            if self._own:
+                self._segments.pop(self._own, None)
+                self._open.pop(self._own, None)
+            self._own = self._pending = None
 
     def _writable(self, connection: sa.Connection, next_number: int, now: datetime) -> _Segment:
         """The run's own segment; when it is full, the newest one that nobody appends to, or a new one."""

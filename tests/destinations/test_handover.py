@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,7 +12,6 @@ from etl.chunks import chunks
 from etl.destinations.delivery import Bounds, MetronomeDelivery
 from etl.destinations.pace import Clock
 from etl.errors import MetronomeError
-from etl.ports import Chunk
 from tests.destinations.server import OK, Received, Reply, Server, refusal
 from tests.destinations.support import FakeTime, deliver, metronome, outcomes, usage_events
 
@@ -58,9 +58,7 @@ def test_large_chunks_are_bounded_by_their_bytes():
     with Server(lambda _: OK, held=True) as server:
         destination = metronome(server.url)
         bounds = Bounds(chunks=1000, bytes=250)
-        with MetronomeDelivery(
-            destination._endpoint(), destination._terms, destination._clock, bounds
-        ) as delivery:
+        with MetronomeDelivery(destination._carrier(destination._endpoint()), bounds) as delivery:
             first, second, third = one_event_chunks(3)
             delivery.submit(first)
             assert delivery.ready(timeout=0)
@@ -191,14 +189,13 @@ def test_a_chunk_half_done_when_the_delivery_stops_is_not_reported():
 
 
 def test_a_fault_of_this_program_stops_the_delivery_loudly():
-    """A frame without the body column: no hang, no chunk reported, no text of the exception."""
-    events = usage_events(4)
-    [chunk] = chunks(events)
-    broken = type(chunk)(events.drop(columns="body"), chunk.start, chunk.stop, chunk.body)
+    """A chunk that does not say where its events end: no hang, no chunk reported, no text of the exception."""
+    [chunk] = chunks(usage_events(4))
+    broken = replace(chunk, ends=None)
     with Server(lambda _: refusal(400, "bad")) as server, metronome(server.url).open() as delivery:
         delivery.submit(broken)
         with pytest.raises(
-            MetronomeError, match=r"Sending chunk 1 failed inside this program: KeyError at .*\.py:\d+"
+            MetronomeError, match=r"Sending chunk 1 failed inside this program: TypeError at .*\.py:\d+"
         ):
             delivery.drain(timeout=20)
         assert delivery.results() == []
@@ -206,11 +203,10 @@ def test_a_fault_of_this_program_stops_the_delivery_loudly():
 
 def test_a_stop_gives_up_chunks_that_have_not_begun():
     """Even those handed over in the same breath as the one that stops the delivery: ``drain`` must not wait."""
-    events = usage_events(3)
-    broken = Chunk(events, 0, 1, "no bytes")
+    broken = replace(one_event_chunks(1)[0], body="no bytes")
     begun = threading.Event()
     with Server(lambda _: OK) as server, metronome(server.url, gzip=True).open() as delivery:
-        delivery._loop.call_soon_threadsafe(begun.wait)
+        delivery._carrier._loop.call_soon_threadsafe(begun.wait)
         delivery.submit(broken)
         for chunk in one_event_chunks(3):
             delivery.submit(chunk)
@@ -262,7 +258,7 @@ def test_concurrency_recovers_after_an_outage():
                 delivery.submit(chunk)
             delivery.drain()
             assert len(delivery.results()) == 400
-            assert delivery._sender.concurrency.limit == 8
+            assert delivery._carrier._sender.concurrency.limit == 8
 
 
 def test_retry_for_counts_from_the_first_failure_of_a_request():

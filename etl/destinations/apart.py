@@ -1,0 +1,116 @@
+"""Carries parcels in a process of its own, so that HTTP does not compete for this interpreter's lock.
+
+The process gets the endpoint with its token, and parcels, through a pipe, and tells outcomes through another; it ends
+when the pipe does, however this process ended. It is started for the first parcel: a run that sends nothing needs none.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import struct
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, cast
+
+from etl.errors import MetronomeError
+
+if TYPE_CHECKING:
+    from etl.destinations.endpoint import Endpoint
+    from etl.destinations.parcels import Outcome, Parcel, Reporting
+    from etl.destinations.sending import Terms
+
+#: Before each parcel: its number, how many events, how many bytes.
+HEADER = struct.Struct("<qqq")
+#: Of the pipe, where the system lets it have so many: parcels wait in it while the process is busy with others.
+PIPE_BYTES = 1 << 20
+_CLOSING_SECONDS = 5.0
+#: The same modules as here, wherever they are imported from.
+_START = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from etl.destinations.child import main; main()"
+)
+
+
+class ProcessCarrier:
+    """:class:`etl.destinations.parcels.Carrier` in a process of its own. ``endpoint`` may have no ``tls``."""
+
+    def __init__(self, endpoint: Endpoint, terms: Terms) -> None:
+        self._endpoint = endpoint
+        self._terms = terms
+        self._process: subprocess.Popen[bytes] | None = None
+        self._closing = False
+
+    def start(self, reporting: Reporting) -> None:
+        """Nothing is started before the first parcel."""
+        self._reporting = reporting
+
+    def carry(self, parcel: Parcel) -> None:
+        """Writes the parcel to the process, which takes it at once."""
+        pipe = self._pipe()
+        with suppress(OSError):  # it has ended; the receiver will tell
+            pipe.write(HEADER.pack(parcel.number, len(parcel), len(parcel.body)))
+            pipe.write(bytes(parcel.ends))
+            pipe.write(parcel.body)
+            pipe.flush()
+
+    def close(self) -> None:
+        """Ends the process; whatever it was about is given up."""
+        self._closing = True
+        if self._process is None:
+            return
+        with suppress(OSError):  # it may have ended before
+            self._pipe().close()
+        try:
+            self._process.wait(_CLOSING_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._receiver.join(_CLOSING_SECONDS)
+
+    def _pipe(self) -> IO[bytes]:
+        """Where parcels go; starts the process if there is none yet."""
+        if self._process is None:
+            command = [sys.executable, "-c", _START, json.dumps(sys.path)]
+            process = subprocess.Popen(  # noqa: S603 - this interpreter, with our own words
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pipesize=PIPE_BYTES
+            )
+            self._process = process
+            self._receiver = threading.Thread(
+                target=self._receive, args=(process,), name="metronome-delivery", daemon=True
+            )
+            self._receiver.start()
+            pickle.dump((self._endpoint, self._terms), cast("IO[bytes]", process.stdin))
+        return cast("IO[bytes]", self._process.stdin)
+
+    # -------------------------------------------------------------------------- the receiver's thread
+
+    def _receive(self, process: subprocess.Popen[bytes]) -> None:
+        with cast("IO[bytes]", process.stdout) as pipe:
+            while (told := _read(pipe)) is not None:
+                for number, what in told:
+                    if isinstance(what, str):
+                        self._reporting.failed(MetronomeError(what))
+                    else:
+                        self._reporting.ended(number, what)
+        if not self._closing:
+            self._lost(process)
+
+    def _lost(self, process: subprocess.Popen[bytes]) -> None:
+        status = process.wait()
+        ended = f"was ended by signal {-status}" if status < 0 else f"ended with {status}"
+        failure = MetronomeError(
+            f"The process that sends to Metronome {ended} before its work was done. Nothing of what was on its way is "
+            "recorded; running again is safe. If memory is short, lower source.batch_rows."
+        )
+        self._reporting.failed(failure, lost=True)
+
+
+def _read(pipe: IO[bytes]) -> list[tuple[int, Outcome | str | None]] | None:
+    """The next message; None where there will be none."""
+    try:
+        told: list[tuple[int, Outcome | str | None]] = pickle.load(pipe)  # noqa: S301 - our own process wrote it
+    except (EOFError, pickle.UnpicklingError, OSError):
+        return None
+    return told
