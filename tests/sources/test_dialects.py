@@ -128,11 +128,22 @@ def test_hostile_names_are_quoted_in_every_dialect(database):
     assert sql.startswith(f"SELECT {quote}{escaped}{quote}\nFROM ")
 
 
-def test_bigquery_pays_only_for_days_that_can_hold_the_window():
+def test_partitions_by_load_time_are_asked_for_from_the_windows_first_day_on():
+    """BigQuery charges for every partition that a statement may touch."""
     database = Described("bigquery")
-    table = Table("data", "JOB", (*TABLE.columns, Column("_PARTITIONTIME", "TIMESTAMP")))
-    sql = database.compiled(statements.events(database, table, TABLE.columns, CURSOR, DAY))
-    assert "AND (_PARTITIONTIME IS NULL OR _PARTITIONTIME >= TIMESTAMP_TRUNC(" in sql
+    columns = (*TABLE.columns, Column("_PARTITIONTIME", "TIMESTAMP"))
+    table = Table("seg", "JOB", columns)
+    for statement in (
+        statements.events(database, table, [NUMERIC], CURSOR, DAY),
+        statements.event_names(database, table, "event", CURSOR, DAY),
+        statements.hours(database, table, CURSOR, DAY),
+    ):
+        assert "_PARTITIONTIME >= TIMESTAMP_TRUNC(" in database.compiled(statement)
+    assert "_PARTITIONTIME >= TIMESTAMP_SUB(" in database.compiled(statements.newest(database, table, CURSOR))
+    assert "_PARTITIONTIME" not in database.compiled(statements.hours(database, TABLE, CURSOR, DAY))
+    assert "_PARTITIONTIME" not in database.compiled(
+        statements.events(database, table, [NUMERIC], Column("RECEIVED_AT", "DATETIME"), DAY)
+    )
 
 
 def test_a_bigquery_schema_may_name_its_project():
