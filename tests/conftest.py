@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from etl.cli import main
 from etl.standin import Standin
 from tests.support.postgres import Cluster
-from tests.support.workspace import Workspace
+from tests.support.workspace import Said, Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -51,6 +52,25 @@ def postgres(postgres_cluster: Cluster) -> Iterator[str]:
     url = postgres_cluster.create_database()
     yield url
     postgres_cluster.drop_database(url)
+
+
+@pytest.fixture
+def command(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Said]:
+    """``etl … -c etl.yml`` in the workspace, as its own process would do it, but within this one."""
+    monkeypatch.chdir(workspace.path)
+    for name, value in workspace.env.items():
+        monkeypatch.setenv(name, value)
+
+    def call(*arguments: str) -> Said:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main([*arguments, "-c", "etl.yml"])
+        told = capsys.readouterr()
+        return Said(int(left.value.code or 0), told.out, told.err)
+
+    return call
 
 
 @pytest.fixture

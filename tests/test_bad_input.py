@@ -5,53 +5,38 @@ from __future__ import annotations
 import json
 import socket
 import sqlite3
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from etl.cli import main
-from tests.support.workspace import USAGE, Workspace, ago, track
+from tests.support.workspace import USAGE, Said, Workspace, ago, track
 
-
-@dataclass
-class Said:
-    code: int
-    out: str
-    err: str
+Run = Callable[..., Said]
 
 
 @pytest.fixture
-def etl_run(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """``etl run -c etl.yml …`` in the workspace, as its own process would do it."""
-    monkeypatch.chdir(workspace.path)
-    for name, value in workspace.env.items():
-        monkeypatch.setenv(name, value)
+def etl_run(workspace: Workspace, command: Run) -> Run:
+    """``etl run``, with two events to read."""
     workspace.write([track("m1"), track("m2")])
-
-    def run(*arguments: str) -> Said:
-        with pytest.raises(SystemExit) as left:
-            main(["run", "-c", "etl.yml", *arguments])
-        told = capsys.readouterr()
-        return Said(int(left.value.code or 0), told.out, told.err)
-
-    return run
+    return partial(command, "run")
 
 
-def test_missing_config(etl_run: Any) -> None:
+def test_missing_config(etl_run: Run) -> None:
     assert etl_run() == Said(2, "", "etl: etl.yml: the config cannot be read: No such file or directory\n")
 
 
-def test_bad_yaml(workspace: Workspace, etl_run: Any) -> None:
+def test_bad_yaml(workspace: Workspace, etl_run: Run) -> None:
     (workspace.path / "etl.yml").write_text("pipeline: [unclosed\n")
     said = etl_run()
     assert said.code == 2
     assert said.err.startswith("etl: etl.yml:2: ")
 
 
-def test_unknown_key_with_a_near_miss(workspace: Workspace, etl_run: Any) -> None:
+def test_unknown_key_with_a_near_miss(workspace: Workspace, etl_run: Run) -> None:
     workspace.config(source={"overlp": "72h"})
     said = etl_run()
     assert said.code == 2
@@ -59,7 +44,7 @@ def test_unknown_key_with_a_near_miss(workspace: Workspace, etl_run: Any) -> Non
     assert "etl.yml:" in said.err
 
 
-def test_all_problems_at_once(workspace: Workspace, etl_run: Any) -> None:
+def test_all_problems_at_once(workspace: Workspace, etl_run: Run) -> None:
     """Missing mapping field, unknown directive and a trigger that does not parse, each with its key."""
     mapping = {
         "transaction_id": {"@pth": "$.messageId"},
@@ -83,7 +68,7 @@ def test_all_problems_at_once(workspace: Workspace, etl_run: Any) -> None:
     assert "3 problems; nothing was touched" in said.err
 
 
-def test_no_token(workspace: Workspace, etl_run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_token(workspace: Workspace, etl_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace.config()
     monkeypatch.delenv("METRONOME_BEARER_TOKEN")
     said = etl_run()
@@ -93,7 +78,7 @@ def test_no_token(workspace: Workspace, etl_run: Any, monkeypatch: pytest.Monkey
 
 
 def test_wrong_token_marks_nothing_bad(
-    workspace: Workspace, etl_run: Any, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, etl_run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace.config()
     monkeypatch.setenv("METRONOME_BEARER_TOKEN", "wrong")
@@ -107,14 +92,14 @@ def test_wrong_token_marks_nothing_bad(
     assert json.loads(etl_run("--json").out)["sent"] == 2
 
 
-def test_path_without_files(workspace: Workspace, etl_run: Any) -> None:
+def test_path_without_files(workspace: Workspace, etl_run: Run) -> None:
     workspace.config(source={"path": "nowhere/*.parquet"})
     said = etl_run()
     assert said.code == 3
     assert "matches no file" in said.err
 
 
-def test_corrupt_file_among_good_ones(workspace: Workspace, etl_run: Any) -> None:
+def test_corrupt_file_among_good_ones(workspace: Workspace, etl_run: Run) -> None:
     (workspace.path / "tracks" / "b.parquet").write_bytes(b"PAR1 this is no parquet PAR1")
     workspace.config()
     said = etl_run()
@@ -122,7 +107,7 @@ def test_corrupt_file_among_good_ones(workspace: Workspace, etl_run: Any) -> Non
     assert "b.parquet" in said.err
 
 
-def test_missing_cursor_column(workspace: Workspace, etl_run: Any) -> None:
+def test_missing_cursor_column(workspace: Workspace, etl_run: Run) -> None:
     pq.write_table(
         pa.table({"messageId": ["a"], "received": [ago(hours=1)]}), workspace.path / "tracks" / "a.parquet"
     )
@@ -133,7 +118,7 @@ def test_missing_cursor_column(workspace: Workspace, etl_run: Any) -> None:
     assert "received" in said.err
 
 
-def test_unreachable_metronome(workspace: Workspace, etl_run: Any) -> None:
+def test_unreachable_metronome(workspace: Workspace, etl_run: Run) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -144,7 +129,7 @@ def test_unreachable_metronome(workspace: Workspace, etl_run: Any) -> None:
     assert json.loads(said.out)["unsent"] == 2
 
 
-def test_unwritable_state_path(workspace: Workspace, etl_run: Any) -> None:
+def test_unwritable_state_path(workspace: Workspace, etl_run: Run) -> None:
     (workspace.path / "file").write_text("not a folder")
     workspace.config(state={"url": "sqlite:///file/state.db"})
     said = etl_run()
@@ -152,7 +137,7 @@ def test_unwritable_state_path(workspace: Workspace, etl_run: Any) -> None:
     assert "file/state.db" in said.err
 
 
-def test_state_of_a_newer_version(workspace: Workspace, etl_run: Any) -> None:
+def test_state_of_a_newer_version(workspace: Workspace, etl_run: Run) -> None:
     workspace.config()
     assert etl_run().code == 0
     with sqlite3.connect(workspace.path / "state.db") as database:
@@ -162,7 +147,7 @@ def test_state_of_a_newer_version(workspace: Workspace, etl_run: Any) -> None:
     assert "version 999" in said.err
 
 
-def test_a_first_run_without_a_start(workspace: Workspace, etl_run: Any) -> None:
+def test_a_first_run_without_a_start(workspace: Workspace, etl_run: Run) -> None:
     workspace.config(source={"start": None})
     said = etl_run()
     assert said.code == 2
@@ -170,7 +155,7 @@ def test_a_first_run_without_a_start(workspace: Workspace, etl_run: Any) -> None
     assert "--since" in said.err
 
 
-def test_a_web_page_answered_with_200(workspace: Workspace, etl_run: Any) -> None:
+def test_a_web_page_answered_with_200(workspace: Workspace, etl_run: Run) -> None:
     workspace.config()
     workspace.standin.set_faults([{"kind": "web_page"}])
     said = etl_run("--json")
@@ -188,7 +173,7 @@ def test_a_web_page_answered_with_200(workspace: Workspace, etl_run: Any) -> Non
     ],
 )
 def test_a_literal_secret_is_refused_and_not_repeated(
-    workspace: Workspace, etl_run: Any, sections: Any, secret: str, key: str
+    workspace: Workspace, etl_run: Run, sections: Any, secret: str, key: str
 ) -> None:
     workspace.config(**sections)
     said = etl_run()
@@ -197,7 +182,7 @@ def test_a_literal_secret_is_refused_and_not_repeated(
     assert secret not in said.err + said.out
 
 
-def test_a_token_seen_under_another_account_is_refused(workspace: Workspace, etl_run: Any) -> None:
+def test_a_token_seen_under_another_account_is_refused(workspace: Workspace, etl_run: Run) -> None:
     workspace.config(destination={"account": "sandbox"})
     assert etl_run().code == 0
     workspace.config(destination={"account": "production"})
@@ -207,7 +192,7 @@ def test_a_token_seen_under_another_account_is_refused(workspace: Workspace, etl
     assert "production" in said.err
 
 
-def test_an_edited_transaction_id_stops_with_the_lines_to_paste(workspace: Workspace, etl_run: Any) -> None:
+def test_an_edited_transaction_id_stops_with_the_lines_to_paste(workspace: Workspace, etl_run: Run) -> None:
     """And the pasted lines send nothing twice."""
     workspace.config()
     assert etl_run().code == 0
@@ -273,7 +258,7 @@ def test_a_usage_error_prints_no_json(workspace: Workspace, arguments: list[str]
     assert message in said.stderr
 
 
-def test_a_config_error_prints_a_report_without_figures(etl_run: Any) -> None:
+def test_a_config_error_prints_a_report_without_figures(etl_run: Run) -> None:
     said = etl_run("--json")
     report = json.loads(said.out)
     assert (said.code, report["complete"], report["read"], report["error"]["type"]) == (

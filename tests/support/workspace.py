@@ -48,6 +48,15 @@ def track(message_id: str, **changes: Any) -> dict[str, Any]:
 
 
 @dataclass
+class Said:
+    """What a command ended with, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
 class Workspace:
     """``path``: the folder. ``options`` are merged into the config's sections."""
 
