@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -13,10 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from etl.metrics import FIGURES
 from etl.report import OUTCOMES
 from etl.telling import telling
+from tests.support.receiver import receiver
 from tests.support.workspace import Workspace, track
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def samples(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -93,7 +88,7 @@ def test_a_dry_run_and_a_busy_window_leave_the_figures_as_they_were(workspace: W
 
 def test_figures_are_pushed_under_the_pipelines_name(workspace: Workspace) -> None:
     workspace.write([track("m1")])
-    with gateway() as (url, puts):
+    with receiver() as (url, puts):
         workspace.config(metrics={"pushgateway": url})
         told(workspace)
     ((path, text),) = puts
@@ -111,29 +106,3 @@ def test_a_gateway_that_is_away_changes_nothing_but_is_told(
     workspace.write([track("m1")])
     assert told(workspace).exit_code == 0
     assert '"event":"metrics_failed"' in capsys.readouterr().err
-
-
-@contextmanager
-def gateway() -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """A server that takes what is PUT, as a Pushgateway does."""
-    puts: list[tuple[str, str]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_PUT(self) -> None:
-            length = int(self.headers["content-length"])
-            puts.append((self.path, self.rfile.read(length).decode()))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Silent."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", puts
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

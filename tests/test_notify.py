@@ -4,47 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 import etl
 from etl import logs
 from etl.telling import telling
+from tests.support.receiver import receiver
 from tests.support.workspace import Workspace, track
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 KEEP = [sys.executable, "-c", "import sys; open('told', 'a').write(sys.stdin.read() + '\\n')"]
-
-
-@contextmanager
-def webhook(status: int = 200) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """A server that keeps the JSON posted to it."""
-    posts: list[dict[str, Any]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            posts.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-            self.send_response(status)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Silent."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/hook-5ecret", posts
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def told(workspace: Workspace) -> Any:
@@ -59,17 +29,18 @@ def fails(workspace: Workspace) -> None:
 def test_failure_and_recovery_are_told_once_each(workspace: Workspace) -> None:
     """And neither a run that was complete before nor one that is complete after."""
     workspace.write([track("m1")])
-    with webhook() as (url, posts):
-        workspace.env["HOOK"] = url
+    with receiver() as (url, received):
+        workspace.env["HOOK"] = f"{url}/hook-5ecret"
         notify = {"webhook": "${HOOK}"}
         workspace.config(notify=notify)
         told(workspace)
-        assert posts == []
+        assert received == []
         workspace.config(source={"path": "nowhere/"}, notify=notify)
         fails(workspace)
         workspace.config(notify=notify)
         told(workspace)
         told(workspace)
+    posts = [json.loads(body) for _, body in received]
     assert [post["happening"] for post in posts] == ["failure", "recovery"]
     failure, recovery = posts
     assert failure["text"].startswith("etl: pipeline 'test', account 'sandbox' failed (exit 3): source.path")
@@ -114,8 +85,8 @@ def test_a_webhook_that_refuses_is_a_warning(
     workspace: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     logs.set_up("json")
-    with webhook(status=404) as (url, _):
-        workspace.config(source={"path": "nowhere/"}, notify={"webhook": url})
+    with receiver(status=404) as (url, _):
+        workspace.config(source={"path": "nowhere/"}, notify={"webhook": f"{url}/hook-5ecret"})
         fails(workspace)
     assert "notify.webhook answered 404; nobody was told" in capsys.readouterr().err
 

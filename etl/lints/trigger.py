@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from etl.lints.comparison import comparison_findings, function_findings, negation_findings
 from etl.lints.finding import Finding
-from etl.transform.fql import Condition, Group, Node, Throwing
+from etl.transform.fql import Condition, Group, Node, Throwing, conditions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -41,7 +41,7 @@ def trigger_findings(trigger: Trigger, tested: Collection[Path] = ()) -> Iterato
 
 def tested_paths(trigger: Trigger) -> Iterator[Path]:
     """The paths that a trigger asks about being there at all."""
-    for condition in _conditions(trigger.root):
+    for condition in conditions(trigger.root):
         if condition.operator in {"exists", "not_exists"} and condition.path is not None:
             yield condition.path
 
@@ -51,20 +51,12 @@ def _compared(trigger: Trigger, tested: Collection[Path]) -> Iterator[Finding]:
     for number, token in enumerate(trigger.tokens):
         if token.kind == "ident" and token.value in FUNCTIONS and token not in ignored:
             yield from function_findings(trigger.tokens[number : number + 5])
-    for condition in _conditions(trigger.root):
+    for condition in conditions(trigger.root):
         if condition.path not in tested:
             yield from negation_findings(condition)
         at = places.get(condition.at, len(trigger.tokens))
         words = trigger.tokens[at : at + 3]
         yield from comparison_findings(trigger.text, condition, words)
-
-
-def _conditions(node: Node) -> Iterator[Condition]:
-    if isinstance(node, Condition):
-        yield node
-    elif isinstance(node, Group):
-        for child in node.children:
-            yield from _conditions(child)
 
 
 def _nodes(node: Node) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.reference.lexer import EOS, LexerError, Token, lex
+from tests.reference.paths import OBJECT
 from tests.reference.values import JsError, joined, number_text, text, to_number
 
 _FIELDS = {"type", "event", "name", "userId", "properties", "traits", "context"}
@@ -15,20 +16,7 @@ _NESTED = ("properties", "traits", "context")
 _NUMBER_OPERATORS = {"=": "number_equals", "!=": "number_not_equals"}
 _FUNCTION_FIELDS = ("event", "name", "userId")
 # Segment finds these in its table of fields too, because every object inherits them.
-_INHERITED = {
-    "constructor",
-    "__proto__",
-    "hasOwnProperty",
-    "isPrototypeOf",
-    "propertyIsEnumerable",
-    "toLocaleString",
-    "toString",
-    "valueOf",
-    "__defineGetter__",
-    "__defineSetter__",
-    "__lookupGetter__",
-    "__lookupSetter__",
-}
+_INHERITED = {"constructor", "__proto__", *OBJECT}
 
 Tokens = deque[Token]
 

@@ -10,7 +10,8 @@ from tests.reference.values import UNDEFINED, Function, JsError, is_index, joine
 _MAPPING_SEPARATORS = re.compile(r"""\[(?="|'|\d)|\.|(?<=["'\d])\]+""", re.ASCII)
 _TRIGGER_PARTS = re.compile(r"[^\[.\]]+")
 
-_OBJECT = [
+#: What every JavaScript object inherits, besides its constructor and its prototype.
+OBJECT = [
     "hasOwnProperty",
     "isPrototypeOf",
     "propertyIsEnumerable",
@@ -170,4 +171,4 @@ def _inherited(value: Any, key: str) -> Any:
         return Function(constructor)
     if key == "__proto__":
         return {}
-    return Function(key) if key in methods or key in _OBJECT else UNDEFINED
+    return Function(key) if key in methods or key in OBJECT else UNDEFINED
