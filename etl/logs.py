@@ -21,7 +21,7 @@ EVENTS: Final[dict[str, tuple[str, str]]] = {
         "info",
         (
             "of a run: `window`, `at` (the newest row read), `read`, `matched`, `rejected`, `already_sent`, `sent`, "
-            "`rows_per_second`, `seconds_left`; of other work: `events` or `ids`, `per_second`, `seconds_left`"
+            "`rows_per_second`, `seconds_left` (null of a warehouse, which does not tell how much there is); of other work: `events` or `ids`, `per_second`, `seconds_left`"
         ),
     ),
     "window": (

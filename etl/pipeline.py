@@ -337,7 +337,7 @@ def _examined(job: Job, log: RunLog, counts: Counts, idle: Callable[[], None]) -
         counts.add("matched", _by_subscription(examined.rejected))
         counts.add("rejected", _by_subscription(examined.rejected))
         if job.progress:
-            job.progress.update(counts, job.plan.window, _newest(batch))
+            job.progress.update(counts, job.plan.window, _newest(batch), batch.done)
         yield examined
 
 

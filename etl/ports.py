@@ -46,6 +46,7 @@ class EventBatch:
     ``rows``: int64, the row's position in the origin (from 0), for messages and dead letters.
     ``mark``: set on the last batch of a part of the source (an unchanged file, an hour of a table) that was read
     whole within the window; a later run that passes it in ``done`` need not read that part again.
+    ``done``: the part (0 to 1) of all that is to be read that has been read with this batch; None = not known.
     """
 
     table: pa.Table
@@ -55,6 +56,7 @@ class EventBatch:
     origin: str
     unreadable: Sequence[Unreadable] = ()
     mark: str | None = None
+    done: float | None = None
 
 
 class Source(Protocol):
@@ -322,6 +324,6 @@ class State(Protocol):
 class Progress(Protocol):
     """Who is told how a run goes. Silent unless told otherwise."""
 
-    def update(self, counts: Counts, window: Window, at: datetime | None) -> None:
-        """Called once per batch; ``at`` is the newest cursor value read so far."""
+    def update(self, counts: Counts, window: Window, at: datetime | None, done: float | None) -> None:
+        """Called once per batch, with its newest cursor and how much of the reading is done (``EventBatch.done``)."""
         ...

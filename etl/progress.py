@@ -27,25 +27,25 @@ _BAR_SECONDS = 0.2
 
 
 class Pace:
-    """How far a window is, and how fast: begun anew with each window."""
+    """How fast a window is read, and for how long yet: begun anew with each window.
+
+    By what is read of what is to be read, not by cursors: files overlap in time, tables follow one another, and an hour
+    at noon holds more than one at night.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._window: Window | None = None
         self._began = clock()
 
-    def update(
-        self, counts: Counts, window: Window, at: datetime | None
-    ) -> tuple[float, float, float | None]:
-        """The part of the window that is done (0 to 1), rows read per second, seconds left (None: not known yet)."""
+    def update(self, counts: Counts, window: Window, done: float | None) -> tuple[float, float | None]:
+        """Rows read per second, seconds left (None: not known). ``done``: how much of the reading, 0 to 1."""
         now = self._clock()
         if window != self._window:
             self._window, self._began = window, now
         seconds = now - self._began
-        length = (window.until - window.since).total_seconds() or 1.0
-        done = min(max((at - window.since).total_seconds() / length if at else 0.0, 0.0), 1.0)
         rate = counts.read / seconds if seconds else 0.0
-        return done, rate, seconds * (1 - done) / done if done and seconds else None
+        return rate, seconds * (1 - done) / done if done and seconds else None
 
 
 class Lines:
@@ -58,9 +58,9 @@ class Lines:
         self._pace = Pace(clock)
         self._log = structlog.get_logger("etl")
 
-    def update(self, counts: Counts, window: Window, at: datetime | None) -> None:
+    def update(self, counts: Counts, window: Window, at: datetime | None, done: float | None) -> None:
         """Log, if the interval has passed."""
-        _, rate, left = self._pace.update(counts, window, at)
+        rate, left = self._pace.update(counts, window, done)
         now = self._clock()
         if now - self._last < self._interval:
             return
@@ -81,23 +81,25 @@ class Lines:
 
 
 class Bar:
-    """A bar over the window's time, with counts, the rate and the time left."""
+    """A bar, with counts, the rate and the time left; where that is not known, it only shows that there is work."""
 
     def __init__(self, bar: RichProgress) -> None:
         self._bar = bar
-        self._task = bar.add_task("etl", total=1.0, told="", left="")
+        self._task = bar.add_task("etl", total=None, told="", left="")
         self._last = 0.0
         self._pace = Pace()
 
-    def update(self, counts: Counts, window: Window, at: datetime | None) -> None:
-        """Redraw; ``at`` is how far the newest row read lies in the window."""
-        done, rate, left = self._pace.update(counts, window, at)
+    def update(self, counts: Counts, window: Window, at: datetime | None, done: float | None) -> None:
+        """Redraw."""
+        del at
+        rate, left = self._pace.update(counts, window, done)
         now = time.monotonic()
         if now - self._last < _BAR_SECONDS:
             return
         self._last = now
         told = f"{counts.read:,} read, {counts.pairs.sent:,} sent, {rate:,.0f} rows/s"
-        self._bar.update(self._task, completed=done, told=told, left=_left(left))
+        total = None if done is None else 1.0
+        self._bar.update(self._task, total=total, completed=done or 0.0, told=told, left=_left(left))
 
 
 @contextmanager

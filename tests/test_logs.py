@@ -91,13 +91,13 @@ def test_unless_asked_errors_are_text_for_cron_to_mail(workspace: Workspace) -> 
 
 
 def test_progress_elsewhere_is_an_event_per_interval(capsys: pytest.CaptureFixture[str]) -> None:
-    """With the documented fields; a quarter of the day in 20 seconds leaves 60."""
+    """With the documented fields; a quarter of the rows in 10 seconds leaves 30."""
     logs.set_up("json")
     clock = (10.0 * n for n in count())
     lines = Lines(interval=10.0, clock=lambda: next(clock))
     counts = Counts(read=500)
-    for hours in (2, 6):
-        lines.update(counts, DAY, DAY.since + timedelta(hours=hours))
+    for hours, done in ((2, 0.1), (6, 0.25)):
+        lines.update(counts, DAY, DAY.since + timedelta(hours=hours), done)
     *_, told = events(capsys.readouterr().err)
     assert told.keys() - {"timestamp", "level", "event"} <= documented("progress")
     assert (told["event"], told["read"], told["at"]) == ("progress", 500, "2026-11-01T06:00:00Z")
@@ -108,13 +108,22 @@ def test_progress_elsewhere_is_an_event_per_interval(capsys: pytest.CaptureFixtu
 def test_the_rate_and_the_time_left_begin_anew_with_each_window() -> None:
     now = [0.0]
     pace = Pace(clock=lambda: now[0])
-    assert pace.update(Counts(), DAY, None) == (0.0, 0.0, None)
+    assert pace.update(Counts(), DAY, 0.0) == (0.0, None)
     now[0] = 30.0
-    assert pace.update(Counts(read=300), DAY, DAY.since + timedelta(hours=6)) == (0.25, 10.0, 90.0)
+    assert pace.update(Counts(read=300), DAY, 0.25) == (10.0, 90.0)
     following = Window(DAY.until, DAY.until + timedelta(days=1))
-    assert pace.update(Counts(), following, None) == (0.0, 0.0, None)
+    assert pace.update(Counts(), following, 0.0) == (0.0, None)
     now[0] = 40.0
-    assert pace.update(Counts(read=50), following, following.until) == (1.0, 5.0, 0.0)
+    assert pace.update(Counts(read=50), following, 1.0) == (5.0, 0.0)
+
+
+def test_no_time_left_is_told_where_nothing_tells_how_much_there_is() -> None:
+    """Of a warehouse: its tables are of any length, and cursors say nothing of it."""
+    now = [0.0]
+    pace = Pace(clock=lambda: now[0])
+    pace.update(Counts(), DAY, None)
+    now[0] = 30.0
+    assert pace.update(Counts(read=300), DAY, None) == (10.0, None)
 
 
 def test_counting_tells_how_many_how_fast_and_how_long(capsys: pytest.CaptureFixture[str]) -> None:

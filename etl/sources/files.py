@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -13,7 +14,7 @@ from pyarrow import fs
 from etl.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 #: Object stores by the scheme of their URLs, as pyarrow names them.
 _SCHEMES = {
@@ -82,6 +83,19 @@ def list_files(location: str, base: Path, endings: Collection[str], skip: Collec
         raise SourceError(f"source.path {location} matches no file{_where(location, prefix + path)}")
     files = (File(filesystem, i.path, prefix + i.path, i.size, i.mtime_ns) for i in found)
     return sorted(files, key=lambda file: file.path)
+
+
+def shares(files: Sequence[File]) -> Iterator[tuple[File, Callable[[float], float]]]:
+    """Each file, and what tells by how much of it is read how much of all of them is, by their sizes."""
+    total = sum(file.size for file in files) or 1
+    before = 0
+    for file in files:
+        yield file, partial(_share, before, file.size, total)
+        before += file.size
+
+
+def _share(before: int, size: int, total: int, part: float) -> float:
+    return (before + size * part) / total
 
 
 def _shown(location: str) -> str:

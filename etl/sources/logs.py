@@ -11,6 +11,7 @@ import io
 import re
 import zlib
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, cast
@@ -18,7 +19,7 @@ from typing import IO, TYPE_CHECKING, cast
 from etl.errors import SourceError
 from etl.events import DEFAULT_CURSOR
 from etl.sources.cursors import no_cursor
-from etl.sources.files import list_files
+from etl.sources.files import list_files, shares
 from etl.sources.footers import surely_outside
 from etl.sources.lines import LineReader, keys_of, lines
 from etl.sources.rows import batches_of
@@ -75,9 +76,10 @@ class LogsSource:
         if files:
             self._look_for_cursor(files[0])
         reader = LineReader(_keys(paths), self._cursor)
-        for file in files:
+        for file, share in shares(files):
             parts = self._parts(file, reader)
-            yield from batches_of(parts, "segment", self._cursor, window, origin=file.name, mark=file.mark)
+            for batch in batches_of(parts, "segment", self._cursor, window, origin=file.name, mark=file.mark):
+                yield replace(batch, done=share(0.0))  # how long a file is unpacked shows at its end
 
     def check(self) -> None:
         """Reads the first lines of the first file and looks for the cursor."""

@@ -6,6 +6,7 @@ read row group by row group, so memory does not depend on how many files there a
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 from etl.errors import ConfigError, SourceError
 from etl.events import RESERVED, detect_layout, flat_column, needed_columns
 from etl.sources.cursors import check_cursor_type, find_cursor
-from etl.sources.files import list_files
+from etl.sources.files import list_files, shares
 from etl.sources.footers import CLOCK_KEYS, newest_bound, partition_outside, partition_start, row_groups, runs
 from etl.sources.rows import Part, batches_of, positions, with_constants
 
@@ -78,13 +79,13 @@ class ParquetSource:
         none, if a file cannot be read, or if ``path`` matches nothing at all.
         """
         begun = False
-        for file in list_files(self._path, self._base, ENDINGS, skip=_NOT_DATA):
-            if file.mark in done or self._outside(file, window):
-                continue
+        files = list_files(self._path, self._base, ENDINGS, skip=_NOT_DATA)
+        files = [file for file in files if not (file.mark in done or self._outside(file, window))]
+        for file, share in shares(files):
             try:
                 for batch in self._file_batches(file, window, paths):
                     begun = True
-                    yield batch
+                    yield replace(batch, done=share(batch.done or 0.0))
             except ConfigError as error:
                 if begun:  # events may have been sent by now, so this is no usage error any more
                     raise SourceError(str(error)) from error
@@ -124,12 +125,18 @@ class ParquetSource:
             columns = needed_columns(schema, layout, paths, cursor)
             groups = row_groups(parquet.metadata, cursor)
             mark = file.mark if all(group.may_touch(window) for group in groups) else None
-            parts = (
-                Part(with_constants(table, constants), positions(first, len(table)))
-                for run in runs(groups, window, self._batch_rows)
-                for table, first in _read(file, parquet, run, self._batch_rows, columns)
-            )
-            yield from batches_of(parts, layout, cursor, window, origin=file.name, mark=mark)
+            to_read = sum(group.rows for group in groups if group.may_touch(window))
+            read = 0
+
+            def parts() -> Iterator[Part]:
+                nonlocal read
+                for run in runs(groups, window, self._batch_rows):
+                    for table, first in _read(file, parquet, run, self._batch_rows, columns):
+                        read += len(table)
+                        yield Part(with_constants(table, constants), positions(first, len(table)))
+
+            for batch in batches_of(parts(), layout, cursor, window, origin=file.name, mark=mark):
+                yield replace(batch, done=read / max(to_read, 1))
 
     def _shape(self, file: File, parquet: pq.ParquetFile) -> tuple[pa.Schema, Layout, str]:
         schema = parquet.schema_arrow

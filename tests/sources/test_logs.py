@@ -92,6 +92,13 @@ def test_a_key_with_a_number_in_one_line_is_json_for_all_lines_read_with_it(tmp_
     assert second.cursor.to_pylist() == [START]
 
 
+def test_how_much_is_read_goes_by_the_sizes_of_files(tmp_path):
+    """Of a file that is being unpacked nothing tells how long it is."""
+    for name in ("a.json", "b.json", "c.json"):
+        (tmp_path / name).write_bytes(b'{"messageId": "1", "receivedAt": "2026-11-01T05:00:00Z"}\n' * 10)
+    assert [batch.done for batch in read(tmp_path)] == [0, pytest.approx(1 / 3), pytest.approx(2 / 3)]
+
+
 def test_broken_lines_are_reported_with_their_number_and_text_and_do_not_stop_the_run(tmp_path):
     lines = [line(1), "{broken", "[1]", "", line(5), b'{"event":"\xff"}', '{"a":1} x', '{"n":01}', line(9)]
     put(tmp_path / "a.gz", *lines)

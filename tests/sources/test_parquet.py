@@ -414,6 +414,34 @@ def test_an_empty_window_and_an_empty_file_give_no_batch(tmp_path):
     assert read(tmp_path, Window(START, datetime(2026, 11, 1, tzinfo=UTC))) == []
 
 
+# ---------------------------------------------------------------------------------- how much is read
+
+
+def test_how_much_is_read_goes_by_rows_within_a_file_and_by_size_among_files(tmp_path):
+    """Not by cursors, which lie anywhere in a file."""
+    first = write(
+        tmp_path / "a.parquet", flat([str(n) for n in range(100)], [23 - n % 24 for n in range(100)])
+    )
+    second = write(tmp_path / "b.parquet", flat([str(n) for n in range(10)], [0] * 10))
+    done = [batch.done for batch in read(tmp_path, DAY, batch_rows=25)]
+    share = first.stat().st_size / (first.stat().st_size + second.stat().st_size)
+    assert len(done) == 5
+    assert done == sorted(done)
+    assert 0 < done[0] <= share / 2
+    assert done[-2] == pytest.approx(share)
+    assert done[-1] == pytest.approx(1.0)
+
+
+def test_files_and_row_groups_that_need_no_reading_do_not_count_as_read(tmp_path):
+    write(tmp_path / "a.parquet", flat(["a"], [1]))
+    hours = [h for h in range(100) for _ in range(2)]
+    write(tmp_path / "b.parquet", flat([str(h) for h in hours], hours), row_group_size=2)
+    (marked,) = [batch for batch in read(tmp_path, DAY) if batch.mark]
+    done = [batch.done for batch in read(tmp_path, DAY, batch_rows=12, done={marked.mark})]
+    assert done[-1] == pytest.approx(1.0)
+    assert done[0] <= 0.5
+
+
 # ------------------------------------------------------------------------------------- the newest row
 
 
