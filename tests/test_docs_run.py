@@ -26,18 +26,16 @@ from tests.support.pages import PAGES, ROOT, Block, blocks, lines, programs
 from tests.support.place import Place, moved
 
 #: Programs that run here; builtins and what every system has.
-HERE = {"etl", "export", "head", "cat", "cp", "mv", "mkdir", "rm", "sqlite3"}
+HERE = {"cp", "etl", "export", "head", "rm", "sqlite3"}
 
 #: Program → where it is run as the docs show it.
 ELSEWHERE = {
     "make": ".ci/run",
     "pip": "tests/test_wheel.py",
-    "python": "tests/test_reference.py",
-    "systemctl": "tests/test_scheduling_docs.py",
-    "journalctl": "tests/test_scheduling_docs.py",
+    "systemctl": "tests/torture/test_systemd.py",
+    "journalctl": "tests/torture/test_systemd.py",
     "airflow": "tests/torture/test_airflow_scheduler.py",
     "opentelemetry-instrument": "tests/test_tracing.py",
-    "curl": "tests/test_import_cli.py",
 }
 
 #: Page → what is run there on a machine that may be changed, and the test that has one.
@@ -161,6 +159,11 @@ def test_every_program_is_run_somewhere(page: str, line: str) -> None:
 )
 def test_what_is_run_elsewhere_has_its_test(where: str) -> None:
     assert (ROOT / where).is_file()
+
+
+def test_nothing_is_named_that_no_page_shows() -> None:
+    shown = set().union(*(called(line) for _, line in SHELL_LINES))
+    assert sorted({*HERE, *ELSEWHERE} - shown) == []
 
 
 @pytest.mark.parametrize("page", SHELL)
