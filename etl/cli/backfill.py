@@ -63,6 +63,7 @@ def command(
     from etl.backfilling import Backfill, backfill
     from etl.cli.interrupts import interruptible
     from etl.cli.output import report_of
+    from etl.memory import reuse_buffers
     from etl.progress import progress_for
     from etl.telling import telling
     from etl.windows import Window
@@ -71,6 +72,7 @@ def command(
 
     def told() -> BackfillReport:
         config = load_for_run(config_path)
+        reuse_buffers()
         step = timedelta(hours=1) if by == "hour" else timedelta(days=1)
         asked = Backfill(config, Window(since, until), step, subscriptions or None, plan, redo)
         watcher = None if quiet or as_json else _Lines()

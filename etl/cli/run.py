@@ -46,6 +46,7 @@ def command(
     from etl import api
     from etl.cli.interrupts import interruptible
     from etl.cli.output import report_of
+    from etl.memory import reuse_buffers
     from etl.progress import progress_for
     from etl.telling import telling
 
@@ -53,6 +54,7 @@ def command(
 
     def told() -> Report:
         config = load_for_run(config_path)
+        reuse_buffers()
 
         def run() -> Report:
             with interruptible() as interrupted, progress_for(quiet=quiet) as progress:

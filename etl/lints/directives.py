@@ -10,7 +10,6 @@ from etl.lints.expression import Directive, bare, directive_of, placeholders, se
 from etl.lints.finding import Finding
 from etl.transform import columns
 from etl.transform.columns import Failure
-from etl.transform.liquid import liquid
 from etl.transform.tracks import Values
 
 if TYPE_CHECKING:
@@ -82,6 +81,8 @@ def _template(argument: Any) -> Iterator[tuple[str, str, str]]:
 
 
 def _liquid(argument: Any) -> Iterator[tuple[str, str, str]]:
+    from etl.transform.liquid import liquid  # its library takes a tenth of a second to load
+
     if not isinstance(argument, str):
         return
     (rendered,) = columns.cells(liquid(argument).column(Values([{}])))

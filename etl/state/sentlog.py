@@ -1,6 +1,6 @@
 """The sent log as one run sees it: which ids are in it, and appending new ones, exactly, at any size.
 
-The log is cut into segments of about a million rows. A run appends to one segment, so inserts touch one small hot
+The log is cut into segments of about half a million rows. A run appends to one segment, so inserts touch one small hot
 part of the index however long the log is. Every segment has a Bloom filter, so a new id is answered from memory;
 what a filter lets through is looked up by (segment, key) and compared by its full text.
 """
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-#: Rows of a full segment. Its hot index is about 25 MB, its filter 4 MB.
-FULL = 1 << 20
+#: Rows of a full segment. Its hot index is about 12 MB, its filter 2 MB.
+FULL = 1 << 19
 #: With fewer, every batch of new ids would ask the database about some of them, segment by segment.
 _BITS_PER_KEY = 32
 #: A segment takes no more rows after this long, so that old ones can be dropped whole.

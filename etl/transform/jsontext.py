@@ -31,6 +31,9 @@ _MAX_DIGITS = 4000
 #: Python's own context rounds to 28 digits whatever it is asked to do.
 _EVERY_DIGIT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 _NESTING = "JSON text nested too deeply"
+#: Deeper text is no JSON to us, whatever the Python: its own limit is another one in each version.
+_DEEPEST = 1000
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"|(?P<bracket>[\[\]{}])', re.DOTALL)
 
 # Text that orjson would not parse exactly: a number of 16 digits or more (at least 17 characters with its point).
 # A match inside a string only costs time.
@@ -91,10 +94,22 @@ def _parse_or_keep(source: str) -> Value:
 
 
 def _parse_exactly(source: str) -> Value:
+    if source.count("[") + source.count("{") > _DEEPEST and _depth(source) > _DEEPEST:
+        raise ValueError(_NESTING)
     try:
         return json.loads(source, parse_int=_integer, parse_float=_fraction, parse_constant=_no_constant)
     except RecursionError:
         raise ValueError(_NESTING) from None
+
+
+def _depth(source: str) -> int:
+    """How deeply brackets nest, those in strings left out."""
+    depth = deepest = 0
+    for bracket in _BRACKETS.finditer(source):
+        if bracket.lastgroup:
+            depth += 1 if bracket[0] in "[{" else -1
+            deepest = max(deepest, depth)
+    return deepest
 
 
 def _integer(digits: str) -> int | float:

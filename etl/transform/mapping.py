@@ -12,7 +12,6 @@ from etl.transform import columns, directives, lookup, shapes
 from etl.transform.columns import Failure
 from etl.transform.expression import Expression, array_of, constant, failing, object_of, union
 from etl.transform.jsontext import javascript_order
-from etl.transform.liquid import liquid
 from etl.transform.template import template
 from etl.transform.tracks import Values
 from etl.transform.validation import is_directive, problems
@@ -146,8 +145,14 @@ _DIRECTIVES: dict[str, Callable[[Any, bool], Expression]] = {
     "@merge": lambda argument, exact: shapes.merge(argument, build, exact=exact),
     "@arrayPath": lambda argument, exact: shapes.array_path(argument, build, exact=exact),
     "@transform": lambda argument, exact: shapes.transform(argument, build, prepare, exact=exact),
-    "@liquid": lambda argument, _: liquid(argument),
+    "@liquid": lambda argument, _: _liquid(argument),
 }
+
+
+def _liquid(argument: Any) -> Expression:
+    from etl.transform.liquid import liquid  # its library takes a tenth of a second to load
+
+    return liquid(argument)
 
 
 # ---------------------------------------------------------------------------------------------- opening
