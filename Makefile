@@ -6,7 +6,7 @@ CORE   := $(VENV)/.core
 DEV    := $(VENV)/.dev
 BENCH  := $(VENV)/.bench
 
-.PHONY: demo test test-browser check format torture bench clean
+.PHONY: demo test test-browser test-versions check format torture bench clean
 
 demo: $(CORE)
 	$(BIN)/etl demo
@@ -32,11 +32,15 @@ format: $(DEV)
 torture: $(DEV)
 	$(BIN)/python -m pytest -m slow
 
+# The oldest and the newest Python and dependencies that pyproject.toml allows, in environments made anew.
+test-versions: $(DEV)
+	$(BIN)/python -m tests.support.versions
+
 bench: $(BENCH)
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) .venv-ci .venv-airflow build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-ci .venv-airflow .venv-versions build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/uv:
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
