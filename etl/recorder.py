@@ -249,7 +249,7 @@ class _Group:
 
     def count(self, counts: Counts, sign: int) -> None:
         lost = np.zeros(len(self.sent), bool) if self.lost is None else self.lost
-        pairs = self.sent.iloc[: self.pairs]
+        pairs = self.sent[["subscription"]].iloc[: self.pairs]
         for outcome, which in (("sent", ~lost[: self.pairs]), ("already_sent", lost[: self.pairs])):
             by_subscription = _by_subscription(pairs[which])
             counts.add(outcome, {name: sign * number for name, number in by_subscription.items()})

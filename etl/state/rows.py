@@ -20,17 +20,24 @@ from etl.state.schema import labels, sent_log, take_numbers
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+SAME = ("segment", "run", "sent_at")
 COLUMNS = (
-    *("number", "segment", "key", "transaction_id", "digest", "subscription"),
-    *("customer_id", "event_type", "event_time", "run", "sent_at"),
+    "number",
+    "key",
+    "transaction_id",
+    "digest",
+    "subscription",
+    "customer_id",
+    "event_type",
+    "event_time",
 )
 
 # Neither database keeps every string that JSON can hold: PostgreSQL no U+0000, none of them half a surrogate pair.
 # Such a text is kept as this mark (which no sensible text begins with) and its ASCII JSON.
 _ESCAPED = "\ufdd0"
 
-#: Values in one INSERT: more of them gain nothing.
-_MOST_VALUES = 5_500
+#: Values in one INSERT; SQLite takes 32,766 unless it was built otherwise.
+_MOST_VALUES = 32_000
 
 
 def storable(text: str) -> str:
@@ -156,22 +163,27 @@ class Labels:
         self._added = {}
 
 
-def insert_rows(connection: sa.Connection, columns: Sequence[Sequence[Any]]) -> None:
-    """Append rows, given by column (in the order of ``COLUMNS``), the fastest way the database has."""
+def insert_rows(connection: sa.Connection, same: Sequence[int], columns: Sequence[Sequence[Any]]) -> None:
+    """Append rows the fastest way the database has.
+
+    ``same``: what all rows have in the columns ``SAME``. ``columns``: the values of the others, in the order of
+    ``COLUMNS``.
+    """
     driver: Any = connection.connection.driver_connection
-    into = f"{sent_log.name} ({', '.join(COLUMNS)})"
+    into = f"{sent_log.name} ({', '.join((*SAME, *COLUMNS))})"
     if connection.dialect.name == "postgresql":
         with driver.cursor() as cursor, cursor.copy(f"COPY {into} FROM STDIN") as copy:
             for row in zip(*columns, strict=True):
-                copy.write_row(row)
+                copy.write_row((*same, *row))
         return
     values = _by_row(columns)
-    # Many rows a statement: between two statements SQLite's thread has to wait for the interpreter's lock, which
-    # made a row cost twice as much while other threads were busy.
-    at_once = min(driver.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER), _MOST_VALUES) // len(COLUMNS)
-    for start in range(0, len(values), at_once * len(COLUMNS)):
-        some = values[start : start + at_once * len(COLUMNS)]
-        driver.execute(f"INSERT INTO {into} VALUES {_marks(len(some) // len(COLUMNS))}", some)
+    # Many rows a statement, and few parameters: between two statements, and while it takes parameters, SQLite's thread
+    # holds or awaits the interpreter's lock, which made a row cost twice as much while other threads were busy.
+    most = min(driver.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER), _MOST_VALUES) - len(SAME)
+    at_once = most // len(COLUMNS) * len(COLUMNS)
+    for start in range(0, len(values), at_once):
+        some = values[start : start + at_once]
+        driver.execute(f"INSERT INTO {into} VALUES {_marks(len(some) // len(COLUMNS))}", [*same, *some])
 
 
 def _by_row(columns: Sequence[Sequence[Any]]) -> list[Any]:
@@ -185,7 +197,9 @@ def _by_row(columns: Sequence[Sequence[Any]]) -> list[Any]:
 
 @lru_cache(2)
 def _marks(count: int) -> str:
-    row = f"({', '.join('?' * len(COLUMNS))})"
+    """What is the same is bound once."""
+    same = [f"?{number}" for number in range(1, len(SAME) + 1)]
+    row = f"({', '.join([*same, *'?' * len(COLUMNS)])})"
     return ", ".join([row] * count)
 
 

@@ -155,9 +155,9 @@ class SentLog:
             segment = self._writable(connection, first, now)
         rows.insert_rows(
             connection,
+            [segment.number, self._epoch, microseconds(now)],
             [
                 range(first, first + count),
-                [segment.number] * count,
                 rows.signed_keys(keys).tolist(),
                 rows.texts(new["transaction_id"]),
                 rows.binaries(new["digest"]),
@@ -165,8 +165,6 @@ class SentLog:
                 rows.texts(new["customer_id"]),
                 self._labels.of(connection, new["event_type"]),
                 rows.event_times(new["timestamp"]),
-                [self._epoch] * count,
-                [microseconds(now)] * count,
             ],
         )
         probes = Probes(np.ascontiguousarray(keys[:, 0]))
