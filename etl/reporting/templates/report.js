@@ -41,7 +41,7 @@ function compare(a, b) {
 // How long ago it is now, whenever the page is looked at.
 for (const place of document.querySelectorAll("[data-ago]")) {
   const minutes = Math.floor((Date.now() - Date.parse(place.dataset.ago)) / 60000);
-  if (minutes < 0) continue;
+  if (!(minutes > 0)) continue;
   const days = Math.floor(minutes / 1440), hours = Math.floor(minutes / 60);
   const [value, unit] = days > 2 ? [days, "day"] : hours > 1 ? [hours, "hour"] : [minutes, "minute"];
   place.textContent = `${value} ${unit}${value === 1 ? "" : "s"} before you opened this page`;
