@@ -60,7 +60,7 @@ class Alarm:
 def alarms(config: Config, now: datetime) -> list[Alarm]:
     """Those of the config's section ``alarms`` that fire at ``now``. Raises as the state and the source do."""
     state = wiring.state_of(config)
-    runs = state.runs(config.pipeline)
+    runs = state.runs(config.pipeline, config.destination.account)
     return [
         *_no_new_rows(config, runs, now),
         *_old_watermark(config, state, now),
@@ -102,7 +102,7 @@ def _new_pairs(counts: dict[str, Any]) -> int:
 
 
 def _old_watermark(config: Config, state: StateStore, now: datetime) -> Iterator[Alarm]:
-    histories = wiring.histories_of(config.pipeline, state)
+    histories = wiring.histories_of(config, state)
     near = config.destination.max_age - config.alarms.unbillable_in
     for name in open_names(config.subscriptions, histories, now):
         mark = histories[name].watermark if name in histories else None
@@ -131,7 +131,13 @@ def _old_watermark(config: Config, state: StateStore, now: datetime) -> Iterator
 def _letters_due(config: Config, state: StateStore, now: datetime) -> Iterator[Alarm]:
     """Rejected pairs that could still be repaired and sent, but not for long."""
     begin = now - config.destination.max_age
-    due = state.letters_between(config.pipeline, "rejected", begin, begin + config.alarms.unbillable_in)
+    due = state.letters_between(
+        config.pipeline,
+        config.destination.account,
+        "rejected",
+        begin,
+        begin + config.alarms.unbillable_in,
+    )
     if due:
         yield Alarm(
             "unbillable_letters",

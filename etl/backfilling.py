@@ -108,7 +108,7 @@ def _windows(asked: Backfill, interrupted: Event | None) -> tuple[list[Window], 
     state = wiring.state_of(asked.config)
     # The scope names subscriptions, their versions and the account: only the same work counts as done.
     scope = _job(asked, windows[0], None, interrupted).plan.scope
-    runs = state.runs(asked.config.pipeline)
+    runs = state.runs(asked.config.pipeline, asked.config.destination.account)
     complete = runs[(runs["kind"] == "backfill") & (runs["status"] == "complete") & (runs["scope"] == scope)]
     done = {(_moment(row.since), _moment(row.until)) for row in complete.itertuples(index=False)}
     skipped = tuple(w for w in windows if (w.since, w.until) in done)

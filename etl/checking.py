@@ -11,7 +11,6 @@ from etl.errors import EtlError
 from etl.inputs import source_batches
 from etl.lints import check_config, lints
 from etl.transform import Events
-from etl.versions import refuse_edits
 from etl.windows import rfc3339
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ def _ask_source(config: Config) -> str:
 
 def _ask_state(config: Config) -> str:
     state = wiring.state_of(config)
-    refuse_edits(config.subscriptions, state.versions(config.pipeline), state.touched(config.pipeline))
+    wiring.refuse_edited(config, config.subscriptions, state)
     return "can be opened"
 
 

@@ -115,17 +115,17 @@ def _of_counts(told: dict[str, Any]) -> Iterator[_Sample]:
 
 
 def _of_state(config: Config, now: datetime) -> Iterator[_Sample]:
-    state = wiring.state_of(config)
+    state, of = wiring.state_of(config), (config.pipeline, config.destination.account)
     found = status(config, now, runs=1)
     for name, mark in found.watermarks.items():
         if mark is not None:
             yield "etl_watermark_timestamp_seconds", (name,), mark.timestamp()
             yield "etl_lag_seconds", (name,), (now - mark).total_seconds()
         yield "etl_gaps", (name,), len(found.gaps.get(name, ()))
-    letters = state.letter_counts(config.pipeline)
+    letters = state.letter_counts(*of)
     for key, number in letters.groupby(["subscription", "outcome", "stage"])["letters"].sum().items():
         yield "etl_open_dead_letters", tuple(map(str, key)), int(number)
-    for outcome, seen in state.oldest_letters(config.pipeline).items():
+    for outcome, seen in state.oldest_letters(*of).items():
         yield "etl_oldest_dead_letter_age_seconds", (outcome,), (now - seen).total_seconds()
     yield "etl_sent_log_ids", (), found.sizes["sent_log"]
     yield "etl_state_bytes", (), found.sizes["bytes"]

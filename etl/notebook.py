@@ -160,7 +160,7 @@ def sent_log(
 
 
 def runs(config: Config, *, limit: int | None = None) -> pd.DataFrame:
-    """The runs of the config's pipeline, the newest first, and what each counted.
+    """The runs of the config's pipeline for its account, the newest first, and what each counted.
 
     The columns, with Arrow types: ``run_id``, ``pipeline``, ``account``, ``kind`` (scheduled, ad-hoc or backfill),
     ``status`` (running, complete, stopped or abandoned), ``since`` and ``until`` (the window), ``started``, ``ended``,
@@ -168,7 +168,7 @@ def runs(config: Config, *, limit: int | None = None) -> pd.DataFrame:
     recorded anything), but for ``by_subscription``, which holds dicts (subscription → its counts).
     Raises ``StateError`` when the state cannot be read.
     """
-    found = wiring.state_of(config).runs(config.pipeline, limit=limit)
+    found = wiring.state_of(config).runs(config.pipeline, config.destination.account, limit=limit)
     counts = [{name: (held or {}).get(name) for name in _COUNTS} for held in found["counts"]]
     told = pd.DataFrame(counts, columns=list(_COUNTS), index=found.index).astype(pd.ArrowDtype(pa.int64()))
     by_subscription = [(held or {}).get("by_subscription") for held in found["counts"]]
@@ -187,7 +187,7 @@ def dead_letters(
     content: bool = False,
     **where: object,
 ) -> pd.DataFrame:
-    """What the config's pipeline did not send, oldest first, a row per dead letter, with Arrow types.
+    """What the config's pipeline did not send to its account, oldest first, a row per dead letter, with Arrow types.
 
     Args:
         config: its pipeline's.
@@ -210,7 +210,8 @@ def dead_letters(
     known = state.dead_letters(config.pipeline, limit=0).columns
     if wrong := [name for name in where if name not in known]:
         raise ConfigError(f"dead letters have no column {wrong[0]!r}; they have {', '.join(known)}")
-    letters = state.dead_letters(config.pipeline, status=status, limit=limit, **where)
+    of = {"account": config.destination.account, **where}
+    letters = state.dead_letters(config.pipeline, status=status, limit=limit, **of)
     found: pd.DataFrame = letters if content else letters.drop(columns=["event", "body"])
     return found
 

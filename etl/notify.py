@@ -28,7 +28,7 @@ def happening(config: Config, report: Report) -> Happening | None:
         return "failure"
     if not report.complete:
         return None
-    runs = wiring.state_of(config).runs(config.pipeline, limit=20)
+    runs = wiring.state_of(config).runs(config.pipeline, config.destination.account, limit=20)
     mine = runs[runs["run_id"] == report.run_id]
     if not len(mine):
         return None

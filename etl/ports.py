@@ -308,15 +308,15 @@ class State(Protocol):
         """The same view for a dry run: looks up, records nothing, locks nothing, creates nothing."""
         ...
 
-    def versions(self, pipeline: str) -> list[SubscriptionVersion]:
-        """Every version of every subscription of ``pipeline`` that a run has recorded."""
+    def versions(self, pipeline: str, account: str) -> list[SubscriptionVersion]:
+        """Every version of every subscription of ``pipeline`` that a run for ``account`` has recorded."""
         ...
 
-    def intervals(self, pipeline: str) -> dict[str, list[Window]]:
+    def intervals(self, pipeline: str, account: str) -> dict[str, list[Window]]:
         """Subscription name → its complete intervals, merged."""
         ...
 
-    def touched(self, pipeline: str) -> dict[tuple[str, str], list[Window]]:
+    def touched(self, pipeline: str, account: str) -> dict[tuple[str, str], list[Window]]:
         """(name, version) → the windows it may have billed (``RunPlan.touches``), merged."""
         ...
 

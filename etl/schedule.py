@@ -133,7 +133,7 @@ def _earliest(histories: Mapping[str, History]) -> datetime:
     begins = [interval.since for history in histories.values() for interval in history.intervals]
     if not begins:
         raise ConfigError(
-            "this pipeline has never run and has no start: set source.start in the config to where billing begins, "
+            "this pipeline has never run for this account and has no start: set source.start in the config to where billing begins, "
             "or name a window with --since and --until"
         )
     return min(begins)

@@ -59,12 +59,12 @@ class Status:
 
 
 def status(config: Config, now: datetime, runs: int = 10) -> Status:
-    """The pipeline of ``config`` as its state has it; ``runs``: how many of the newest. Raises as the state does."""
-    state = wiring.state_of(config)
-    histories = wiring.histories_of(config.pipeline, state)
+    """The pipeline and account of ``config`` as the state has them; ``runs``: how many of the newest. Raises as the state does."""
+    state, of = wiring.state_of(config), (config.pipeline, config.destination.account)
+    histories = wiring.histories_of(config, state)
     names = sorted({s.name for s in config.subscriptions})
     marks = {name: histories[name].watermark if name in histories else None for name in names}
-    counts = state.letter_counts(config.pipeline)
+    counts = state.letter_counts(*of)
     return Status(
         pipeline=config.pipeline,
         account=config.destination.account,
@@ -72,7 +72,7 @@ def status(config: Config, now: datetime, runs: int = 10) -> Status:
         watermark=_watermark(marks, open_names(config.subscriptions, histories, now)),
         watermarks=marks,
         gaps={name: gaps(merge(histories[name].intervals)) for name in names if name in histories},
-        runs=state.runs(config.pipeline, limit=runs),
+        runs=state.runs(*of, limit=runs),
         letters={str(k): int(v) for k, v in counts.groupby("outcome")["letters"].sum().items()},
         sizes=state.sizes(),
     )

@@ -114,7 +114,7 @@ def job_of(
     chosen = _chosen(config, subscriptions)
     token = None if dry_run else config.require_token()
     state = state_of(config, interrupted)
-    refuse_edits(chosen, state.versions(config.pipeline), state.touched(config.pipeline))
+    refuse_edited(config, chosen, state)
     whole, starts = _window(config, state, chosen, window, clock())
     billings = [
         Billing(s.name, compile_subscription(s), billed_part(s, whole, starts.get(s.name))) for s in chosen
@@ -142,7 +142,7 @@ def repair_job_of(
     chosen = _chosen(config, [name])
     token = None if dry_run else config.require_token()
     state = state_of(config, interrupted)
-    refuse_edits(chosen, state.versions(config.pipeline), state.touched(config.pipeline))
+    refuse_edited(config, chosen, state)
     billings = [Billing(s.name, compile_subscription(s), ALL_TIME.clamp(s.since, s.until)) for s in chosen]
     plan = _plan(config, "ad-hoc", Window(clock(), clock()), chosen, {}, token)
     touches = {(s.name, s.version): _stretch(cursors, s) for s in chosen}
@@ -196,6 +196,12 @@ def refuse_problems(config: Config) -> None:
         raise ConfigError([str(problem) for problem in found])
 
 
+def refuse_edited(config: Config, chosen: Sequence[Subscription], state: StateStore) -> None:
+    """Raise ``ConfigError`` for subscriptions that would bill what another version of theirs has billed."""
+    of = (config.pipeline, config.destination.account)
+    refuse_edits(chosen, state.versions(*of), state.touched(*of))
+
+
 def _chosen(config: Config, names: Sequence[str] | None) -> list[Subscription]:
     subscriptions = list(config.subscriptions)
     if names is None:
@@ -221,18 +227,22 @@ def _window(
         if since >= until:
             raise ConfigError(f"--since {rfc3339(since)} is not before --until {rfc3339(until)}")
         return Window(since, max(since, min(until, now))), {}
-    histories = histories_of(config.pipeline, state)
+    histories = histories_of(config, state)
     planned = schedule(chosen, histories, config.source.start, config.source.overlap, now)
     return planned.window, planned.starts
 
 
-def histories_of(pipeline: str, state: StateStore) -> dict[str, History]:
-    """What state knows of each subscription name that has run."""
+def histories_of(config: Config, state: StateStore) -> dict[str, History]:
+    """What state knows of each subscription name that has run for the config's account.
+
+    An account has a history of its own: what was billed to a sandbox is still to be billed in production.
+    """
+    of = (config.pipeline, config.destination.account)
     starts: dict[str, datetime] = {}
-    for version in state.versions(pipeline):
+    for version in state.versions(*of):
         if version.starts is not None:
             starts[version.name] = min(version.starts, starts.get(version.name, version.starts))
-    intervals = state.intervals(pipeline)
+    intervals = state.intervals(*of)
     return {name: History(starts.get(name), intervals.get(name, [])) for name in {*starts, *intervals}}
 
 

@@ -54,7 +54,8 @@ def list_(config_path: str, everything: bool, limit: int, as_json: bool, **filte
     if as_json:
         print_json(without_content(found))
         return 0
-    for line in _counted(state.letter_counts(config.pipeline, status=None if everything else "open")):
+    of = (config.pipeline, config.destination.account)
+    for line in _counted(state.letter_counts(*of, status=None if everything else "open")):
         click.echo(line)
     for line in _listed(found, limit):
         click.echo(line)
@@ -159,6 +160,7 @@ def _found(
     limit: int | None = None,
 ) -> pd.DataFrame:
     where = {name: value for name, value in filters.items() if name not in ("numbers", "run_id") and value}
+    where["account"] = config.destination.account
     if filters.get("numbers"):
         where["letter"] = list(filters["numbers"])
     found = state.dead_letters(

@@ -119,7 +119,7 @@ def books(connection: sa.Connection, scope: Scope) -> Books:
     reached: datetime | None = None
     for number, row in enumerate(_each(rows)):
         if number == 0:
-            reached = _reached_before(connection, scope.pipeline, row.epoch)
+            reached = _reached_before(connection, scope, row.epoch)
         found.add(row.epoch, _line(row, reached), _since_last(row, reached))
         if row.kind == "scheduled" and row.status == "complete":
             reached = row.until if reached is None else max(reached, row.until)
@@ -130,11 +130,11 @@ def _each(rows: Any) -> Iterator[Any]:
     yield from rows
 
 
-def _reached_before(connection: sa.Connection, pipeline: str, epoch: int) -> datetime | None:
+def _reached_before(connection: sa.Connection, scope: Scope, epoch: int) -> datetime | None:
     columns = runs.c
     query = sa.select(sa.func.max(columns.until, type_=columns.until.type)).where(
-        columns.pipeline == pipeline, columns.kind == "scheduled", columns.status == "complete",
-        columns.epoch < epoch,
+        columns.pipeline == scope.pipeline, columns.account == scope.account,
+        columns.kind == "scheduled", columns.status == "complete", columns.epoch < epoch,
     )  # fmt: skip
     found: datetime | None = connection.execute(query).scalar()
     return found

@@ -56,7 +56,7 @@ def collect(config: Config, state: StateStore, scope: Scope, *, with_events: boo
 
     One transaction, so that the figures belong together while a run goes on.
     """
-    histories = wiring.histories_of(config.pipeline, state)
+    histories = wiring.histories_of(config, state)
     with state.database.reading() as connection, _snapshot(connection):
         found = books(connection, scope)
         return ReportData(

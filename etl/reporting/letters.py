@@ -89,8 +89,8 @@ def letters(connection: sa.Connection, scope: Scope, books: Books, *, events: bo
     if not books.number:
         return found
     columns = dead_letters.c
-    mine = (columns.pipeline == scope.pipeline) & (columns.first_run <= books.last)
-    mine &= columns.last_run >= books.first
+    mine = (columns.pipeline == scope.pipeline) & (columns.account == scope.account)
+    mine &= (columns.first_run <= books.last) & (columns.last_run >= books.first)
     _count(connection, mine, found)
     found.reasons = _reasons(connection, mine)
     found.listed = _listed(connection, mine & (columns.status == "open"), events=events)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scope:
-    """A pipeline's runs that are reported together; ``run_id``: None for a period.
+    """A pipeline's runs for an account that are reported together; ``run_id``: None for a period.
 
     ``window``: the part of the cursor's time line that completeness is told of: the period, or the run's window.
     ``began``: when the runs in scope began. ``at``: the moment that lag counts from: the end of the period or, while
@@ -28,6 +28,7 @@ class Scope:
     """
 
     pipeline: str
+    account: str
     window: Window
     began: Window
     at: datetime | None = None
@@ -41,10 +42,10 @@ class Scope:
     def selection(self) -> sa.ColumnElement[bool]:
         """The runs in scope, as a condition on ``runs``."""
         columns = runs.c
+        mine = (columns.pipeline == self.pipeline) & (columns.account == self.account)
         if self.run_id is not None:
-            return (columns.pipeline == self.pipeline) & (columns.run_id == self.run_id)
-        began = (columns.started >= self.began.since) & (columns.started < self.began.until)
-        return (columns.pipeline == self.pipeline) & began
+            return mine & (columns.run_id == self.run_id)
+        return mine & (columns.started >= self.began.since) & (columns.started < self.began.until)
 
 
 def period(config: Config, since: datetime, until: datetime, now: datetime) -> Scope:
@@ -53,18 +54,19 @@ def period(config: Config, since: datetime, until: datetime, now: datetime) -> S
         raise ConfigError(f"--since {rfc3339(since)} is not before --until {rfc3339(until)}")
     window = Window(since, until)
     minute = now.replace(second=0, microsecond=0)
-    return Scope(config.pipeline, window, window, at=min(minute, until))
+    return Scope(config.pipeline, config.destination.account, window, window, at=min(minute, until))
 
 
 def single_run(config: Config, state: StateStore, run_id: str) -> Scope:
     """One run of the config's pipeline. Raises ``ConfigError`` when it has no such run."""
-    query = sa.select(runs).where(runs.c.pipeline == config.pipeline, runs.c.run_id == run_id)
+    account = config.destination.account
+    mine = (runs.c.pipeline == config.pipeline) & (runs.c.account == account)
+    query = sa.select(runs).where(mine, runs.c.run_id == run_id)
     with state.database.reading() as connection:
         row = connection.execute(query).one_or_none()
     if row is None:
         raise ConfigError(
-            f"pipeline {config.pipeline!r} has no run {run_id!r}; `etl status --runs 50` lists the newest"
+            f"pipeline {config.pipeline!r} has no run {run_id!r} for account {account!r}; `etl status --runs 50` lists the newest"
         )
-    return Scope(
-        config.pipeline, Window(row.since, row.until), Window(row.started, row.started), run_id=run_id
-    )
+    window, began = Window(row.since, row.until), Window(row.started, row.started)
+    return Scope(config.pipeline, account, window, began, run_id=run_id)

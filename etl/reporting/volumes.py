@@ -87,8 +87,8 @@ def _chosen(connection: sa.Connection, scope: Scope, books: Books) -> dict[str, 
     if low is None:
         return None
     began = {"since": microseconds(scope.began.since), "until": microseconds(scope.began.until)}
-    runs = {"pipeline": scope.pipeline, "first": books.first, "last": books.last}
-    return {"low": low, "high": high, **runs, **began}
+    of = {"pipeline": scope.pipeline, "account": scope.account}
+    return {"low": low, "high": high, **of, "first": books.first, "last": books.last, **began}
 
 
 def _ranked(connection: sa.Connection, name: str, chosen: Mapping[str, Any], events: int) -> Ranked:

@@ -35,16 +35,17 @@ class Archive:
 
     # ------------------------------------------------------------------------------------------- runs
 
-    def runs(self, pipeline: str | None = None, *, limit: int | None = None) -> pd.DataFrame:
+    def runs(
+        self, pipeline: str | None = None, account: str | None = None, *, limit: int | None = None
+    ) -> pd.DataFrame:
         """The runs, newest first; ``counts`` is a dict (None before anything was recorded).
 
         ``status``: ``running``, ``complete``, ``stopped``, or ``abandoned`` (its process died, and a later run of the
         window noticed; until then it reads ``running``).
         """
         columns = [c for c in runs.c if c.name != "epoch"]
-        query = sa.select(*columns).order_by(runs.c.epoch.desc()).limit(limit)
-        if pipeline is not None:
-            query = query.where(runs.c.pipeline == pipeline)
+        mine = _conditions(runs, {"pipeline": pipeline, "account": account})
+        query = sa.select(*columns).where(*mine).order_by(runs.c.epoch.desc()).limit(limit)
         with self.database.reading() as connection:
             frame = frames.frame(connection, query)
         counts = [None if not isinstance(text, str) else orjson.loads(text) for text in frame["counts"]]
@@ -78,34 +79,39 @@ class Archive:
         with self.database.reading() as connection:
             return frames.frame(connection, query)
 
-    def letter_counts(self, pipeline: str | None = None, *, status: str | None = "open") -> pd.DataFrame:
+    def letter_counts(
+        self, pipeline: str | None = None, account: str | None = None, *, status: str | None = "open"
+    ) -> pd.DataFrame:
         """``subscription, outcome, stage, reason, letters, sightings``, the most frequent first."""
         columns = dead_letters.c
         by = [columns.subscription, columns.outcome, columns.stage, columns.reason]
         letters_of = sa.func.count().label("letters")
         query = sa.select(*by, letters_of, sa.func.sum(columns.count).label("sightings"))
-        query = query.where(*_conditions(dead_letters, {"pipeline": pipeline, "status": status}))
+        conditions = {"pipeline": pipeline, "account": account, "status": status}
+        query = query.where(*_conditions(dead_letters, conditions))
         with self.database.reading() as connection:
             return frames.frame(connection, query.group_by(*by).order_by(letters_of.desc(), *by))
 
-    def letters_between(self, pipeline: str, outcome: str, since: datetime, until: datetime) -> int:
+    def letters_between(
+        self, pipeline: str, account: str, outcome: str, since: datetime, until: datetime
+    ) -> int:
         """How many open letters of ``outcome`` have a cursor in ``[since, until)``."""
         columns = dead_letters.c
-        where = _conditions(dead_letters, {"pipeline": pipeline, "status": "open", "outcome": outcome})
+        of = {"pipeline": pipeline, "account": account, "status": "open", "outcome": outcome}
+        where = _conditions(dead_letters, of)
         where += [columns.cursor >= since, columns.cursor < until]
         with self.database.reading() as connection:
             query = sa.select(sa.func.count()).select_from(dead_letters).where(*where)
             return int(connection.execute(query).scalar_one())
 
-    def oldest_letters(self, pipeline: str) -> dict[str, datetime]:
+    def oldest_letters(self, pipeline: str, account: str) -> dict[str, datetime]:
         """Outcome → when the longest open letter of it was first seen."""
         columns = dead_letters.c
         oldest = sa.func.min(columns.first_seen)
         query = sa.select(columns.outcome, oldest).group_by(columns.outcome)
         with self.database.reading() as connection:
-            found = connection.execute(
-                query.where(columns.pipeline == pipeline, columns.status == "open")
-            ).all()
+            of = {"pipeline": pipeline, "account": account, "status": "open"}
+            found = connection.execute(query.where(*_conditions(dead_letters, of))).all()
         return {str(outcome): moment for outcome, moment in found}
 
     def held(self, pipeline: str, account: str, due_before: datetime) -> list[HeldLetter]:

@@ -21,24 +21,24 @@ if TYPE_CHECKING:
 # --------------------------------------------------------------------------------- intervals, touches
 
 
-def add_interval(connection: sa.Connection, pipeline: str, subscription: str, window: Window) -> None:
+def add_interval(connection: sa.Connection, plan: RunPlan, subscription: str, window: Window) -> None:
     """``window`` is complete for the subscription; kept merged with its neighbours."""
-    _merge_in(connection, intervals, {"pipeline": pipeline, "subscription": subscription}, window)
+    _merge_in(connection, intervals, {**_of(plan), "subscription": subscription}, window)
 
 
-def forget_the_future(connection: sa.Connection, pipeline: str, now: datetime) -> None:
-    """Cut the pipeline's intervals off at ``now``: no window can be complete before it has passed.
+def forget_the_future(connection: sa.Connection, plan: RunPlan, now: datetime) -> None:
+    """Cut the intervals of the plan's pipeline and account off at ``now``: no window can be complete before it has passed.
 
     A run whose clock was ahead left such an interval; without this, rows that arrive until then would be skipped.
     """
-    mine = intervals.c.pipeline == pipeline
+    mine = _mine(intervals, plan.pipeline, plan.account)
     connection.execute(intervals.delete().where(mine, intervals.c.since >= now))
     connection.execute(intervals.update().where(mine, intervals.c.until > now).values(until=now))
 
 
-def add_touch(connection: sa.Connection, pipeline: str, name: str, version: str, window: Window) -> None:
+def add_touch(connection: sa.Connection, plan: RunPlan, name: str, version: str, window: Window) -> None:
     """This version may have billed events of ``window``."""
-    _merge_in(connection, touches, {"pipeline": pipeline, "name": name, "version": version}, window)
+    _merge_in(connection, touches, {**_of(plan), "name": name, "version": version}, window)
 
 
 def _merge_in(connection: sa.Connection, table: sa.Table, of: Mapping[str, str], window: Window) -> None:
@@ -52,51 +52,56 @@ def _merge_in(connection: sa.Connection, table: sa.Table, of: Mapping[str, str],
     connection.execute(table.insert().values(**of, since=whole.since, until=whole.until))
 
 
-def complete_intervals(connection: sa.Connection, pipeline: str) -> dict[str, list[Window]]:
+def complete_intervals(connection: sa.Connection, pipeline: str, account: str) -> dict[str, list[Window]]:
     """Subscription name → its complete intervals."""
     found: dict[str, list[Window]] = {}
-    for row in connection.execute(sa.select(intervals).where(intervals.c.pipeline == pipeline)):
+    for row in connection.execute(sa.select(intervals).where(_mine(intervals, pipeline, account))):
         found.setdefault(row.subscription, []).append(Window(row.since, row.until))
     return {name: merge(windows) for name, windows in found.items()}
 
 
-def touched(connection: sa.Connection, pipeline: str) -> dict[tuple[str, str], list[Window]]:
+def touched(connection: sa.Connection, pipeline: str, account: str) -> dict[tuple[str, str], list[Window]]:
     """(name, version) → the windows it may have billed."""
     found: dict[tuple[str, str], list[Window]] = {}
-    for row in connection.execute(sa.select(touches).where(touches.c.pipeline == pipeline)):
+    for row in connection.execute(sa.select(touches).where(_mine(touches, pipeline, account))):
         found.setdefault((row.name, row.version), []).append(Window(row.since, row.until))
     return {key: merge(windows) for key, windows in found.items()}
+
+
+def _of(plan: RunPlan) -> dict[str, str]:
+    return {"pipeline": plan.pipeline, "account": plan.account}
+
+
+def _mine(table: sa.Table, pipeline: str, account: str) -> sa.ColumnElement[bool]:
+    return sa.and_(table.c.pipeline == pipeline, table.c.account == account)
 
 
 # ------------------------------------------------------------------------------------------- versions
 
 
-def keep_version(connection: sa.Connection, pipeline: str, version: SubscriptionVersion, run: int) -> None:
+def keep_version(connection: sa.Connection, plan: RunPlan, version: SubscriptionVersion, run: int) -> None:
     """Remember a version as it was last seen; a run that does not say where it starts leaves that as it was."""
-    columns = subscription_versions.c
-    mine = (
-        (columns.pipeline == pipeline) & (columns.name == version.name) & (columns.version == version.version)
-    )
+    identity = {**_of(plan), "name": version.name, "version": version.version}
+    mine = sa.and_(*(subscription_versions.c[name] == value for name, value in identity.items()))
     values: dict[str, Any] = {
         "since": version.since, "until": version.until, "trigger_text": version.trigger,
         "mapping": version.mapping, "last_run": run,
     }  # fmt: skip
     seen_again = {**values, "starts": version.starts} if version.starts else values
     if not connection.execute(subscription_versions.update().where(mine).values(seen_again)).rowcount:
-        identity = {"pipeline": pipeline, "name": version.name, "version": version.version}
         new = {**identity, **values, "starts": version.starts, "first_run": run}
         connection.execute(subscription_versions.insert().values(new))
 
 
-def versions(connection: sa.Connection, pipeline: str) -> list[SubscriptionVersion]:
-    """Every version that a run of the pipeline has recorded, in the order of their first runs."""
+def versions(connection: sa.Connection, pipeline: str, account: str) -> list[SubscriptionVersion]:
+    """Every version that a run of the pipeline for the account has recorded, in the order of their first runs."""
     table = subscription_versions
-    query = sa.select(table).where(table.c.pipeline == pipeline).order_by(table.c.first_run, table.c.name)
+    query = sa.select(table).where(_mine(table, pipeline, account))
     return [
         SubscriptionVersion(
             row.name, row.version, row.since, row.until, row.starts, row.trigger_text, row.mapping
         )
-        for row in connection.execute(query)
+        for row in connection.execute(query.order_by(table.c.first_run, table.c.name))
     ]
 
 

@@ -36,7 +36,7 @@ class Sighting:
     keep_events: bool
 
 
-def same(pipeline: str, letter: DeadLetter) -> bytes:
+def same(pipeline: str, account: str, letter: DeadLetter) -> bytes:
     """16 bytes, equal for letters that are the same one.
 
     The pair (by message id, else by place) and what befell it; of a pair that was mapped the id and content tell
@@ -48,15 +48,15 @@ def same(pipeline: str, letter: DeadLetter) -> bytes:
     trouble = [letter.transaction_id, letter.digest]
     if letter.outcome in ("rejected", "unreadable"):
         trouble = [letter.stage, letter.reason]
-    content = [pipeline, letter.subscription, letter.outcome, *trouble, *place]
+    content = [pipeline, account, letter.subscription, letter.outcome, *trouble, *place]
     text = "\n".join(storable(repr(part)) for part in content)
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
 def record(connection: sa.Connection, letters: Sequence[DeadLetter], seen: Sighting) -> Counter[str]:
     """Keep ``letters``; how many were new (or had been resolved before), by outcome. Needs the writer lock."""
-    by_hash = {same(seen.pipeline, letter): letter for letter in letters}
-    sightings = Counter(same(seen.pipeline, letter) for letter in letters)
+    hashes = [same(seen.pipeline, seen.account, letter) for letter in letters]
+    by_hash, sightings = dict(zip(hashes, letters, strict=True)), Counter(hashes)
     known = _statuses(connection, by_hash.keys())
     _see_again(connection, [h for h in by_hash if known.get(h) in ("open", "discarded")], sightings, seen)
     _open_again(connection, [h for h in by_hash if known.get(h) == "resolved"], sightings, seen)

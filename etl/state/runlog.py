@@ -147,7 +147,7 @@ class Run(View):
     def _add_touches(self, connection: sa.Connection, names: Collection[str]) -> None:
         for (name, version), window in self._plan.touches.items():
             if name in names:
-                ledger.add_touch(connection, self._plan.pipeline, name, version, window)
+                ledger.add_touch(connection, self._plan, name, version, window)
 
     def record(
         self,
@@ -200,8 +200,8 @@ class Run(View):
         values = {"counts": _json(counts), "status": "complete", "ended": now}
         with self._fenced(**values) as connection:
             for name, window in plan.intervals.items():
-                ledger.add_interval(connection, plan.pipeline, name, window)
-            ledger.forget_the_future(connection, plan.pipeline, max(now, plan.window.until))
+                ledger.add_interval(connection, plan, name, window)
+            ledger.forget_the_future(connection, plan, max(now, plan.window.until))
             self._add_touches(connection, plan.intervals)
             ledger.keep_marks(connection, plan, marks, now)
             self._sent.finish(connection)

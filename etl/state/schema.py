@@ -132,10 +132,12 @@ sent_segments = Table(
     Index("sent_segments_of_account", "account"),
 )
 
+#: What is complete counts for one account: what was billed to another is billed nowhere else.
 intervals = Table(
     "intervals",
     metadata,
     Column("pipeline", Text, primary_key=True),
+    Column("account", Text, primary_key=True),
     Column("subscription", Text, primary_key=True),
     Column("since", Moment, primary_key=True),
     Column("until", Moment, nullable=False),
@@ -145,6 +147,7 @@ subscription_versions = Table(
     "subscription_versions",
     metadata,
     Column("pipeline", Text, primary_key=True),
+    Column("account", Text, primary_key=True),
     Column("name", Text, primary_key=True),
     Column("version", Text, primary_key=True),
     Column("since", Moment),
@@ -161,6 +164,7 @@ touches = Table(
     "touches",
     metadata,
     Column("pipeline", Text, primary_key=True),
+    Column("account", Text, primary_key=True),
     Column("name", Text, primary_key=True),
     Column("version", Text, primary_key=True),
     Column("since", Moment, primary_key=True),
@@ -175,7 +179,8 @@ token_fingerprints = Table(
     Column("first_seen", Moment, nullable=False),
 )
 
-#: Parts of the source that were read whole: a run of the same scope need not read them again.
+#: Parts of the source that were read whole: a run of the same scope, which names the account too, need not read them
+#: again.
 marks = Table(
     "marks",
     metadata,

@@ -96,7 +96,7 @@ class StateStore(Archive):
                 )
             )  # fmt: skip
             for version in plan.subscriptions:
-                ledger.keep_version(connection, plan.pipeline, version, epoch)
+                ledger.keep_version(connection, plan, version, epoch)
         return run_id, epoch
 
     @contextmanager
@@ -111,20 +111,20 @@ class StateStore(Archive):
             finally:
                 view.close()
 
-    def versions(self, pipeline: str) -> list[SubscriptionVersion]:
-        """Every version of every subscription of ``pipeline`` that a run has recorded."""
+    def versions(self, pipeline: str, account: str) -> list[SubscriptionVersion]:
+        """Every version of every subscription of ``pipeline`` that a run for ``account`` has recorded."""
         with self.database.reading() as connection:
-            return ledger.versions(connection, pipeline)
+            return ledger.versions(connection, pipeline, account)
 
-    def intervals(self, pipeline: str) -> dict[str, list[Window]]:
+    def intervals(self, pipeline: str, account: str) -> dict[str, list[Window]]:
         """Subscription name → its complete intervals, merged."""
         with self.database.reading() as connection:
-            return ledger.complete_intervals(connection, pipeline)
+            return ledger.complete_intervals(connection, pipeline, account)
 
-    def touched(self, pipeline: str) -> dict[tuple[str, str], list[Window]]:
+    def touched(self, pipeline: str, account: str) -> dict[tuple[str, str], list[Window]]:
         """(name, version) → the windows it may have billed, merged."""
         with self.database.reading() as connection:
-            return ledger.touched(connection, pipeline)
+            return ledger.touched(connection, pipeline, account)
 
 
 def _overlapping(connection: sa.Connection, plan: RunPlan) -> list[str]:

@@ -5,7 +5,8 @@ FROM sent_log AS l
 WHERE l.number BETWEEN :low AND :high
   AND l.run IN (
     SELECT epoch FROM runs
-    WHERE pipeline = :pipeline AND epoch BETWEEN :first AND :last AND started BETWEEN :since AND :until
+    WHERE pipeline = :pipeline AND account = :account
+      AND epoch BETWEEN :first AND :last AND started BETWEEN :since AND :until
   )
 GROUP BY l.customer_id
 ORDER BY count(*) DESC, l.customer_id

@@ -7,7 +7,8 @@ FROM (
   WHERE l.number BETWEEN :low AND :high
     AND l.run IN (
       SELECT epoch FROM runs
-      WHERE pipeline = :pipeline AND epoch BETWEEN :first AND :last AND started BETWEEN :since AND :until
+      WHERE pipeline = :pipeline AND account = :account
+        AND epoch BETWEEN :first AND :last AND started BETWEEN :since AND :until
     )
   GROUP BY l.event_type
 ) AS counted

@@ -179,7 +179,8 @@ class _Tables:
             "segment": 1, "account": self.account, "owner": 1, "rows": len(self.sent), "first_number": 1,
             "last_number": len(self.sent), "first_sent": first, "last_sent": last, "bloom_upto": 0,
         }  # fmt: skip
-        whole = {"pipeline": self.pipeline, "since": DAY, "until": self.reached}
+        of = {"pipeline": self.pipeline, "account": self.account}
+        whole = {**of, "since": DAY, "until": self.reached}
         return {
             schema.runs: self.runs,
             schema.labels: [{"label": i, "text": text} for i, text in enumerate(texts, 1)],

@@ -243,7 +243,10 @@ def test_the_command_writes_a_file(folder, eventful: etl.Config, running_standin
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--run", "nobody"], "pipeline 'test' has no run 'nobody'; `etl status --runs 50` lists the newest"),
+        (
+            ["--run", "nobody"],
+            "pipeline 'test' has no run 'nobody' for account 'sandbox'; `etl status --runs 50` lists the newest",
+        ),
         (["--run", "x", "--days", "3"], "one of them"),
         (["--until", "2026-11-01"], "--until needs --since"),
         (["--since", "2026-11-02", "--until", "2026-11-01"], "is not before --until 2026-11-01T00:00:00Z"),

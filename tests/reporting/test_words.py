@@ -31,7 +31,7 @@ def days(first: float, last: float) -> Window:
 def found(history: History | None, at: float, since: float | None = None, until: float | None = None):
     """Completeness of one subscription over ten days, told on day ``at``."""
     ends = (None if number is None else day(number) for number in (since, until))
-    scope = Scope("p", days(0, 10), days(0, 10), at=day(at))
+    scope = Scope("p", "production", days(0, 10), days(0, 10), at=day(at))
     return completeness([Subscription("usage", "", {}, *ends)], {"usage": history} if history else {}, scope)
 
 

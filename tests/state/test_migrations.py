@@ -58,7 +58,7 @@ def test_every_earlier_version_is_brought_up_to_date(store, version):
         assert run.marks == {"part"}
         run.record(sent(["c"]), [], Counts())
         run.complete(Counts(), ())
-    assert store.intervals("product") == {"usage": [days(0, 1)]}
+    assert store.intervals("product", "production") == {"usage": [days(0, 1)]}
     assert store.dead_letters()["message_id"].tolist() == ["m1"]
     assert store.runs()["status"].tolist() == ["complete", "complete"]
     with store.database.reading() as connection:

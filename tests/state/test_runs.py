@@ -21,7 +21,7 @@ def test_a_complete_run_leaves_its_interval_counts_and_marks(store, clock):
     with store.begin(plan()) as run:
         clock.forward(minutes=5)
         run.record(sent(["a"]), [], counts)
-        assert store.intervals("product") == {}
+        assert store.intervals("product", "production") == {}
         run.complete(counts, ["file-1", "file-2"])
     (row,) = store.runs("product").to_dict("records")
     assert (row["run_id"], row["status"], row["kind"], row["error"]) == (
@@ -32,7 +32,7 @@ def test_a_complete_run_leaves_its_interval_counts_and_marks(store, clock):
     )
     assert (row["ended"] - row["started"]).total_seconds() == 300
     assert row["counts"] == counts.as_dict()
-    assert store.intervals("product") == {"usage": [days(0, 1)]}
+    assert store.intervals("product", "production") == {"usage": [days(0, 1)]}
     with store.begin(plan()) as again:
         assert again.marks == {"file-1", "file-2"}
     with store.begin(plan(scope="other")) as other:
@@ -48,7 +48,7 @@ def test_a_stopped_run_leaves_its_error_and_no_interval(store):
         run.stop(counts, MetronomeError("401"))
     (row,) = store.runs().to_dict("records")
     assert (row["status"], row["error"], row["counts"]["read"]) == ("stopped", "MetronomeError: 401", 2)
-    assert store.intervals("product") == {}
+    assert store.intervals("product", "production") == {}
 
 
 def test_a_run_that_is_left_is_stopped(store):
@@ -67,8 +67,8 @@ def test_intervals_are_kept_merged(store):
     for window in (days(0, 1), days(2, 3), days(1, 2), days(5, 6)):
         with store.begin(plan(window)) as run:
             run.complete(Counts(), ())
-    assert store.intervals("product") == {"usage": [days(0, 3), days(5, 6)]}
-    assert store.intervals("another") == {}
+    assert store.intervals("product", "production") == {"usage": [days(0, 3), days(5, 6)]}
+    assert store.intervals("another", "production") == {}
 
 
 def test_windows_are_touched_before_anything_is_sent_and_by_completing(store):
@@ -80,10 +80,10 @@ def test_windows_are_touched_before_anything_is_sent_and_by_completing(store):
     with store.begin(plan(days(2, 3))) as run:
         run.touch({"another"})
         run.stop(Counts(), RuntimeError())
-    assert store.touched("product") == {("usage", "v1"): [days(0, 2)]}
+    assert store.touched("product", "production") == {("usage", "v1"): [days(0, 2)]}
     with store.begin(plan(days(5, 6))) as run:
         run.complete(Counts(), ())
-    assert store.touched("product") == {("usage", "v1"): [days(0, 2), days(5, 6)]}
+    assert store.touched("product", "production") == {("usage", "v1"): [days(0, 2), days(5, 6)]}
 
 
 def test_versions_are_remembered_as_last_seen(store):
@@ -94,7 +94,7 @@ def test_versions_are_remembered_as_last_seen(store):
     for versions in ([old], [closed, new]):
         with store.begin(plan(subscriptions=versions)) as run:
             run.complete(Counts(), ())
-    first, second = store.versions("product")
+    first, second = store.versions("product", "production")
     assert (first.until, first.starts, first.trigger) == (closed.until, DAY, "a")
     assert second == new
 

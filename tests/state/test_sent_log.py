@@ -105,8 +105,8 @@ def test_a_dry_run_on_nothing_makes_nothing(tmp_path, open_store, url):
     with store.peek(plan()) as view:
         assert view.lookup(sent(["a"])).tolist() == [0]
         assert view.held(plan().window.until) == []
-    assert store.versions("product") == []
-    assert store.intervals("product") == {}
+    assert store.versions("product", "production") == []
+    assert store.intervals("product", "production") == {}
     assert store.sizes()["sent_log"] == 0
     assert store.discard([1], "why") == store.prune() == 0
     assert list(tmp_path.iterdir()) == []

@@ -176,4 +176,4 @@ with store.begin(plan(days(number, number + 1))) as run:
     (table,) = store.sent_log()
     assert len(table) == len(set(table["transaction_id"].to_pylist())) == 2000
     assert statuses(store) == ["complete"] * 2
-    assert [len(w) for w in store.intervals("product").values()] == [1]
+    assert [len(w) for w in store.intervals("product", "production").values()] == [1]

@@ -29,6 +29,7 @@ CREATE TABLE public.dead_letters (
 );
 CREATE TABLE public.intervals (
     pipeline text NOT NULL,
+    account text NOT NULL,
     subscription text NOT NULL,
     since bigint NOT NULL,
     until bigint NOT NULL
@@ -95,6 +96,7 @@ CREATE TABLE public.state_version (
 );
 CREATE TABLE public.subscription_versions (
     pipeline text NOT NULL,
+    account text NOT NULL,
     name text NOT NULL,
     version text NOT NULL,
     since bigint,
@@ -112,13 +114,14 @@ CREATE TABLE public.token_fingerprints (
 );
 CREATE TABLE public.touches (
     pipeline text NOT NULL,
+    account text NOT NULL,
     name text NOT NULL,
     version text NOT NULL,
     since bigint NOT NULL,
     until bigint NOT NULL
 );
-INSERT INTO public.dead_letters VALUES (1, '\x8473b56ae0cd76b18ef1baa782fbf136', 'product', 'production', 'usage', 'rejected', 'mapping', 'customer_id is missing', 'a.parquet', 7, 1793491200000000, 'm1', NULL, NULL, '{"secret":1}', NULL, NULL, NULL, NULL, 1, 1, 1, 1795176000000000, 1795176000000000, 'open', NULL, NULL);
-INSERT INTO public.intervals VALUES ('product', 'usage', 1793491200000000, 1793577600000000);
+INSERT INTO public.dead_letters VALUES (1, '\x7981487582b729c0a72eb12ad807e923', 'product', 'production', 'usage', 'rejected', 'mapping', 'customer_id is missing', 'a.parquet', 7, 1793491200000000, 'm1', NULL, NULL, '{"secret":1}', NULL, NULL, NULL, NULL, 1, 1, 1, 1795176000000000, 1795176000000000, 'open', NULL, NULL);
+INSERT INTO public.intervals VALUES ('product', 'production', 'usage', 1793491200000000, 1793577600000000);
 INSERT INTO public.labels VALUES (1, 'usage');
 INSERT INTO public.labels VALUES (2, 'call');
 INSERT INTO public.marks VALUES ('product', 'scope', 'part', 1793577600000000, 1795176000000000);
@@ -127,20 +130,20 @@ INSERT INTO public.numbers VALUES ('row', 2);
 INSERT INTO public.numbers VALUES ('segment', 1);
 INSERT INTO public.numbers VALUES ('label', 2);
 INSERT INTO public.numbers VALUES ('letter', 1);
-INSERT INTO public.runs VALUES (1, '20261120T120000Z-8bd46237', 'product', 'production', 'scheduled', 'scope', 1793491200000000, 1793577600000000, 1795176000000000, 1795176000000000, 'complete', '{"read":3,"filtered":0,"unreadable":0,"matched":0,"sent":0,"already_sent":0,"duplicate":0,"drift":0,"too_old":0,"in_future":0,"rejected":0,"unsent":0,"requests":0,"retries":0,"released":0,"new_letters":0,"by_subscription":{}}', NULL, 'host', 1);
+INSERT INTO public.runs VALUES (1, '20261120T120000Z-cdc1d2fd', 'product', 'production', 'scheduled', 'scope', 1793491200000000, 1793577600000000, 1795176000000000, 1795176000000000, 'complete', '{"read":3,"filtered":0,"unreadable":0,"matched":0,"sent":0,"already_sent":0,"duplicate":0,"drift":0,"too_old":0,"in_future":0,"rejected":0,"unsent":0,"requests":0,"retries":0,"released":0,"new_letters":0,"by_subscription":{}}', NULL, 'host', 1);
 INSERT INTO public.sent_log VALUES (1, 1, 9189440641721877287, 'a', '\xa96faf705af16834e6c632b61e964e1f', 1, 'customer', 2, 1793528430456000, 1, 1795176000000000);
 INSERT INTO public.sent_log VALUES (2, 1, -3374261189907638378, 'b', '\x4b2212e31ac97fd4575a0b1c44d8843f', 1, 'customer', 2, 1793528430456000, 1, 1795176000000000);
 INSERT INTO public.sent_segments VALUES (1, 'production', 1, 2, 1, 2, 1795176000000000, 1795176000000000, 0, NULL);
 INSERT INTO public.state_version VALUES (1);
-INSERT INTO public.subscription_versions VALUES ('product', 'usage', 'v1', NULL, NULL, 1793491200000000, 'type = "track"', '{}', 1, 1);
+INSERT INTO public.subscription_versions VALUES ('product', 'production', 'usage', 'v1', NULL, NULL, 1793491200000000, 'type = "track"', '{}', 1, 1);
 INSERT INTO public.token_fingerprints VALUES ('0123', 'production', 1795176000000000);
-INSERT INTO public.touches VALUES ('product', 'usage', 'v1', 1793491200000000, 1793577600000000);
+INSERT INTO public.touches VALUES ('product', 'production', 'usage', 'v1', 1793491200000000, 1793577600000000);
 ALTER TABLE ONLY public.dead_letters
     ADD CONSTRAINT dead_letters_pkey PRIMARY KEY (letter);
 ALTER TABLE ONLY public.dead_letters
     ADD CONSTRAINT dead_letters_same_key UNIQUE (same);
 ALTER TABLE ONLY public.intervals
-    ADD CONSTRAINT intervals_pkey PRIMARY KEY (pipeline, subscription, since);
+    ADD CONSTRAINT intervals_pkey PRIMARY KEY (pipeline, account, subscription, since);
 ALTER TABLE ONLY public.labels
     ADD CONSTRAINT labels_pkey PRIMARY KEY (label);
 ALTER TABLE ONLY public.labels
@@ -158,11 +161,11 @@ ALTER TABLE ONLY public.sent_log
 ALTER TABLE ONLY public.sent_segments
     ADD CONSTRAINT sent_segments_pkey PRIMARY KEY (segment);
 ALTER TABLE ONLY public.subscription_versions
-    ADD CONSTRAINT subscription_versions_pkey PRIMARY KEY (pipeline, name, version);
+    ADD CONSTRAINT subscription_versions_pkey PRIMARY KEY (pipeline, account, name, version);
 ALTER TABLE ONLY public.token_fingerprints
     ADD CONSTRAINT token_fingerprints_pkey PRIMARY KEY (fingerprint);
 ALTER TABLE ONLY public.touches
-    ADD CONSTRAINT touches_pkey PRIMARY KEY (pipeline, name, version, since);
+    ADD CONSTRAINT touches_pkey PRIMARY KEY (pipeline, account, name, version, since);
 CREATE INDEX dead_letters_of_message ON public.dead_letters USING btree (message_id);
 CREATE INDEX dead_letters_of_pipeline ON public.dead_letters USING btree (pipeline, status, outcome);
 CREATE INDEX runs_of_pipeline ON public.runs USING btree (pipeline, status);

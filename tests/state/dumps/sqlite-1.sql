@@ -30,15 +30,16 @@ CREATE TABLE dead_letters (
 	PRIMARY KEY (letter), 
 	UNIQUE (same)
 );
-INSERT INTO "dead_letters" VALUES(1,X'8473B56AE0CD76B18EF1BAA782FBF136','product','production','usage','rejected','mapping','customer_id is missing','a.parquet',7,1793491200000000,'m1',NULL,NULL,'{"secret":1}',NULL,NULL,NULL,NULL,1,1,1,1795176000000000,1795176000000000,'open',NULL,NULL);
+INSERT INTO "dead_letters" VALUES(1,X'7981487582B729C0A72EB12AD807E923','product','production','usage','rejected','mapping','customer_id is missing','a.parquet',7,1793491200000000,'m1',NULL,NULL,'{"secret":1}',NULL,NULL,NULL,NULL,1,1,1,1795176000000000,1795176000000000,'open',NULL,NULL);
 CREATE TABLE intervals (
 	pipeline TEXT NOT NULL, 
+	account TEXT NOT NULL, 
 	subscription TEXT NOT NULL, 
 	since BIGINT NOT NULL, 
 	until BIGINT NOT NULL, 
-	PRIMARY KEY (pipeline, subscription, since)
+	PRIMARY KEY (pipeline, account, subscription, since)
 );
-INSERT INTO "intervals" VALUES('product','usage',1793491200000000,1793577600000000);
+INSERT INTO "intervals" VALUES('product','production','usage',1793491200000000,1793577600000000);
 CREATE TABLE labels (
 	label INTEGER NOT NULL, 
 	text TEXT NOT NULL, 
@@ -85,7 +86,7 @@ CREATE TABLE runs (
 	PRIMARY KEY (epoch), 
 	UNIQUE (run_id)
 );
-INSERT INTO "runs" VALUES(1,'20261120T120000Z-d33d78bd','product','production','scheduled','scope',1793491200000000,1793577600000000,1795176000000000,1795176000000000,'complete','{"read":3,"filtered":0,"unreadable":0,"matched":0,"sent":0,"already_sent":0,"duplicate":0,"drift":0,"too_old":0,"in_future":0,"rejected":0,"unsent":0,"requests":0,"retries":0,"released":0,"new_letters":0,"by_subscription":{}}',NULL,'host',1);
+INSERT INTO "runs" VALUES(1,'20261120T120000Z-fd36f2c9','product','production','scheduled','scope',1793491200000000,1793577600000000,1795176000000000,1795176000000000,'complete','{"read":3,"filtered":0,"unreadable":0,"matched":0,"sent":0,"already_sent":0,"duplicate":0,"drift":0,"too_old":0,"in_future":0,"rejected":0,"unsent":0,"requests":0,"retries":0,"released":0,"new_letters":0,"by_subscription":{}}',NULL,'host',1);
 CREATE TABLE sent_log (
 	number INTEGER NOT NULL, 
 	segment INTEGER NOT NULL, 
@@ -122,6 +123,7 @@ CREATE TABLE state_version (
 INSERT INTO "state_version" VALUES(1);
 CREATE TABLE subscription_versions (
 	pipeline TEXT NOT NULL, 
+	account TEXT NOT NULL, 
 	name TEXT NOT NULL, 
 	version TEXT NOT NULL, 
 	since BIGINT, 
@@ -131,9 +133,9 @@ CREATE TABLE subscription_versions (
 	mapping TEXT NOT NULL, 
 	first_run BIGINT NOT NULL, 
 	last_run BIGINT NOT NULL, 
-	PRIMARY KEY (pipeline, name, version)
+	PRIMARY KEY (pipeline, account, name, version)
 );
-INSERT INTO "subscription_versions" VALUES('product','usage','v1',NULL,NULL,1793491200000000,'type = "track"','{}',1,1);
+INSERT INTO "subscription_versions" VALUES('product','production','usage','v1',NULL,NULL,1793491200000000,'type = "track"','{}',1,1);
 CREATE TABLE token_fingerprints (
 	fingerprint TEXT NOT NULL, 
 	account TEXT NOT NULL, 
@@ -143,16 +145,17 @@ CREATE TABLE token_fingerprints (
 INSERT INTO "token_fingerprints" VALUES('0123','production',1795176000000000);
 CREATE TABLE touches (
 	pipeline TEXT NOT NULL, 
+	account TEXT NOT NULL, 
 	name TEXT NOT NULL, 
 	version TEXT NOT NULL, 
 	since BIGINT NOT NULL, 
 	until BIGINT NOT NULL, 
-	PRIMARY KEY (pipeline, name, version, since)
+	PRIMARY KEY (pipeline, account, name, version, since)
 );
-INSERT INTO "touches" VALUES('product','usage','v1',1793491200000000,1793577600000000);
+INSERT INTO "touches" VALUES('product','production','usage','v1',1793491200000000,1793577600000000);
 CREATE INDEX runs_of_pipeline ON runs (pipeline, status);
 CREATE INDEX sent_log_keys ON sent_log (segment, "key");
 CREATE INDEX sent_segments_of_account ON sent_segments (account);
-CREATE INDEX dead_letters_of_pipeline ON dead_letters (pipeline, status, outcome);
 CREATE INDEX dead_letters_of_message ON dead_letters (message_id);
+CREATE INDEX dead_letters_of_pipeline ON dead_letters (pipeline, status, outcome);
 COMMIT;
