@@ -123,9 +123,9 @@ class Machine:
             env=environment, capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
 
-    def shell(self, lines: str) -> str:
+    def shell(self, lines: str, timeout: float = 120) -> str:
         """Lines of bash, each of which must succeed; what they print."""
-        ran = self.run("bash", "-euo", "pipefail", "-c", lines)
+        ran = self.run("bash", "-euo", "pipefail", "-c", lines, timeout=timeout)
         assert ran.returncode == 0, f"{lines}\n{ran.stdout}{ran.stderr}"
         return ran.stdout
 
