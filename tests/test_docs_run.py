@@ -36,6 +36,8 @@ ELSEWHERE = {
     "journalctl": "tests/torture/test_systemd.py",
     "airflow": "tests/torture/test_airflow_scheduler.py",
     "opentelemetry-instrument": "tests/test_tracing.py",
+    "docker": "tests/torture/test_container.py",  # by podman, which takes the same
+    "kubectl": "tests/test_container.py",  # what it is given; no cluster here
 }
 
 #: Page → what is run there on a machine that may be changed, and the test that has one.
