@@ -1,24 +1,22 @@
 """Dead letters mapped again with today's config and sent, through the same pipeline as everything else.
 
-So a letter's usage event is held against the limits, the sent log and its age like any other; what cannot be sent is
+``etl.repair`` says which version of a subscription maps which letter. A letter's usage event is held against the limits, the sent log and its age like any other; what cannot be sent is
 the same dead letter once more, and what is in the sent log afterwards is resolved.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from etl import wiring
 from etl.errors import EtlError
-from etl.events import WHOLE_EVENT
 from etl.identity import digests
 from etl.pipeline import run
-from etl.ports import EventBatch
+from etl.repair import Kept, Repair, batch_of, repairs
 from etl.transform import Events, compile_subscription, event_json
 from etl.windows import Window
 
@@ -30,9 +28,9 @@ if TYPE_CHECKING:
 
     from etl.config import Config
     from etl.events import Path
+    from etl.ports import EventBatch
     from etl.report import Report
     from etl.state import StateStore
-    from etl.subscription import Subscription
 
 _TICK = timedelta(microseconds=1)
 
@@ -74,21 +72,10 @@ class Retried:
                 yield f"{len(numbers):>9,}  {what}"
 
 
-@dataclass(frozen=True)
-class _Kept:
-    """A letter and its event's JSON text."""
-
-    number: int
-    origin: str
-    row: int
-    cursor: datetime
-    event: str
-
-
 class _Letters:
     """Dead letters as a source: each event once, under its old origin and row, so that it stays the same letter."""
 
-    def __init__(self, kept: Sequence[_Kept]) -> None:
+    def __init__(self, kept: Sequence[Kept]) -> None:
         self._kept = kept
 
     def batches(
@@ -97,7 +84,7 @@ class _Letters:
         """One batch for each origin; the window is not looked at."""
         del window, paths, done
         for origin in sorted({one.origin for one in self._kept}):
-            yield _batch(origin, [one for one in self._kept if one.origin == origin])
+            yield batch_of(origin, [one for one in self._kept if one.origin == origin])
 
     def check(self) -> None:
         """Nothing to reach."""
@@ -135,23 +122,26 @@ def _retry_one(
     if not kept or name not in {s.name for s in config.subscriptions}:
         retried.unmatched += sorted(found)
         return
-    cursors = [one.cursor for one in kept]
-    source = _Letters(kept)
-    report = run(
-        wiring.repair_job_of(config, name, source, cursors, dry_run=dry_run, interrupted=interrupted)
-    )
-    retried.unsent += report.unsent if dry_run else 0
-    if not dry_run:
-        _resolve(config, name, kept, report, retried)
+    chosen = repairs(config, name, kept, datetime.now(UTC))
+    retried.unmatched += sorted(found - {one.number for repair in chosen for one in repair.letters})
+    for repair in chosen:
+        source = _Letters(repair.letters)
+        job = wiring.repair_job_of(
+            config, repair.version, source, repair.bound, dry_run=dry_run, interrupted=interrupted
+        )
+        report = run(job)
+        retried.unsent += report.unsent if dry_run else 0
+        if not dry_run:
+            _resolve(config, repair, report, retried)
 
 
-def _resolve(config: Config, name: str, kept: Sequence[_Kept], report: Report, retried: Retried) -> None:
+def _resolve(config: Config, repair: Repair, report: Report, retried: Retried) -> None:
     """Close the letters whose usage event, with the same content, is in the sent log now."""
     state = wiring.state_of(config)
-    mapped = _mapped(config, name, kept)
+    mapped = _mapped(repair)
     sent = _sent_digests(config, state, [event.transaction_id for event in mapped.values() if event])
     resolved = []
-    for one in kept:
+    for one in repair.letters:
         event = mapped.get(one.number)
         if event is not None and sent.get(event.transaction_id) == event.digest:
             resolved.append(one.number)
@@ -174,55 +164,33 @@ class _UsageEvent(NamedTuple):
     digest: bytes
 
 
-def _mapped(config: Config, name: str, kept: Sequence[_Kept]) -> dict[int, _UsageEvent | None]:
-    """Letter → its usage event now (None: rejected); no entry where no trigger matches."""
-    found: dict[int, _UsageEvent | None] = {}
-    for subscription in config.subscriptions:
-        own = [one for one in kept if _belongs(one.cursor, subscription)]
-        if subscription.name == name and own:
-            found |= _mapped_by(subscription, own)
-    return found
-
-
-def _mapped_by(subscription: Subscription, kept: Sequence[_Kept]) -> dict[int, _UsageEvent | None]:
-    batch = _batch("", kept)
+def _mapped(repair: Repair) -> dict[int, _UsageEvent | None]:
+    """Letter → its usage event now (None: rejected); no entry where the trigger does not match."""
+    batch = batch_of("", repair.letters)
     events = Events(batch.table, batch.layout)
-    compiled = compile_subscription(subscription)
+    compiled = compile_subscription(repair.version)
     mask, failed = compiled.match(events)
     matched = {*np.flatnonzero(mask).tolist(), *failed["row"].tolist()}
     accepted = compiled.map(events).accepted
     made = zip(accepted["transaction_id"], digests(accepted["body"]), strict=True)
     by_row = dict(zip(accepted["row"].tolist(), (_UsageEvent(*pair) for pair in made), strict=True))
-    return {one.number: by_row.get(row) for row, one in enumerate(kept) if row in matched}
-
-
-def _belongs(cursor: datetime, subscription: Subscription) -> bool:
-    since, until = subscription.since, subscription.until
-    return (since is None or since <= cursor) and (until is None or cursor < until)
-
-
-def _batch(origin: str, kept: Sequence[_Kept]) -> EventBatch:
-    return EventBatch(
-        table=pa.table({WHOLE_EVENT: pa.array([one.event for one in kept], pa.json_())}),
-        layout="segment",
-        cursor=pa.array([one.cursor for one in kept], pa.timestamp("us", "UTC")),
-        rows=pa.array([one.row for one in kept], pa.int64()),
-        origin=origin,
-    )
+    return {one.number: by_row.get(row) for row, one in enumerate(repair.letters) if row in matched}
 
 
 # ---------------------------------------------------------------------------- where the events come from
 
 
-def _events_of(config: Config, letters: pd.DataFrame) -> list[_Kept]:
+def _events_of(config: Config, letters: pd.DataFrame) -> list[Kept]:
     """Each letter's event, whole from the source where that still has it, else as far as it was kept."""
     fresh = _from_source(config, letters)
     kept = []
     for row in letters.itertuples(index=False):
         event = fresh.get((row.origin, int(row.row))) or (row.event if isinstance(row.event, str) else None)
         if event is not None:
+            id_ = row.transaction_id if isinstance(row.transaction_id, str) else None
             cursor = row.cursor.to_pydatetime(warn=False)
-            kept.append(_Kept(int(row.letter), row.origin, int(row.row), cursor, event))
+            of = (int(row.letter), row.outcome, row.stage, id_)
+            kept.append(Kept(*of, row.origin, int(row.row), cursor, event))
     return kept
 
 

@@ -125,35 +125,28 @@ def job_of(
 
 def repair_job_of(
     config: Config,
-    name: str,
+    version: Subscription,
     source: Source,
-    cursors: Sequence[datetime],
+    bound: Mapping[str, Sequence[datetime]],
     *,
     dry_run: bool = False,
     interrupted: Event | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Job:
-    """A run of subscription ``name`` over events that ``source`` gives, which have these cursors.
+    """A run of one ``version`` of a subscription over all events that ``source`` gives.
 
-    It completes no window, so it may run beside any other run; what it sends binds its version from the first of the
-    cursors to the last. Raises as ``job_of``.
+    It completes no window, so it may run beside any other run. ``bound``: version → cursors of the events whose time
+    is its; before anything is sent, it is bound from the first of them to the last. Raises as ``job_of``.
     """
     refuse_problems(config)
-    chosen = _chosen(config, [name])
     token = None if dry_run else config.require_token()
     state = state_of(config, interrupted)
-    refuse_edited(config, chosen, state)
-    billings = [Billing(s.name, compile_subscription(s), ALL_TIME.clamp(s.since, s.until)) for s in chosen]
-    plan = _plan(config, "ad-hoc", Window(clock(), clock()), chosen, {}, token)
-    touches = {(s.name, s.version): _stretch(cursors, s) for s in chosen}
+    refuse_edited(config, _chosen(config, [version.name]), state)
+    billings = [Billing(version.name, compile_subscription(version), ALL_TIME)]
+    plan = _plan(config, "ad-hoc", Window(clock(), clock()), [version], {}, token)
+    touches = {(version.name, v): Window(min(at), max(at) + _TICK) for v, at in bound.items()}
     plan = replace(plan, window=Window(plan.window.since, plan.window.since), intervals={}, touches=touches)
     return _job(config, source, state, plan, billings, dry_run, None, interrupted, clock)
-
-
-def _stretch(cursors: Sequence[datetime], version: Subscription) -> Window:
-    """From the first of the cursors that belong to ``version`` to the last, both included."""
-    own = [at for at in cursors if not Window(at, at + _TICK).clamp(version.since, version.until).empty]
-    return Window(min(own), max(own) + _TICK) if own else Window(ALL_TIME.since, ALL_TIME.since)
 
 
 def _job(

@@ -76,21 +76,6 @@ def test_retry_sends_what_todays_config_can_make_and_resolves_it(billed: Workspa
     assert billed.standin.stats()["duplicates"] == 0
 
 
-def test_retry_maps_with_todays_mapping(billed: Workspace, command: Command) -> None:
-    """An edited mapping from now on repairs letters of its own time only; the old version stays for the old ones."""
-    mapping = {
-        "transaction_id": {"@path": "$.messageId"},
-        "customer_id": {"@path": "$.userId"},
-        "timestamp": {"@path": "$.timestamp"},
-        "event_type": {"@path": "$.event"},
-        "properties": {"@path": "$.properties"},
-    }
-    billed.config([{**USAGE, "mapping": mapping}])
-    refused = command("dead-letters", "retry", "1")
-    assert refused.code == 2
-    assert "has changed since it was last run" in refused.err
-
-
 def test_discard_needs_a_reason_and_is_not_undone_by_the_next_run(
     billed: Workspace, command: Command
 ) -> None:
@@ -151,3 +136,102 @@ def test_what_a_retry_bills_no_other_version_bills_again(workspace: Workspace, c
     workspace.config([mapped("$.messageId", "$.userId")])
     assert command("run", "--since", ago(days=1)).code == 0
     assert sorted(workspace.standin.ids()) == ["m1", "m2"]
+
+
+def corrected(workspace: Workspace, command: Command, new: dict[str, Any], *, keep_old: bool = True) -> None:
+    """The mapping is corrected from the watermark on; before, the old version stays unless it was deleted."""
+    when = json.loads(command("status", "--json").out)["watermark"]
+    old = [{**USAGE, "until": when}] if keep_old else []
+    workspace.config([*old, {**new, "from": when}])
+
+
+def open_letters(command: Command) -> list[int]:
+    return [one["letter"] for one in json.loads(command("dead-letters", "list", "--json").out)]
+
+
+@pytest.fixture
+def nobody(workspace: Workspace, command: Command) -> Workspace:
+    """A complete scheduled run that met one good event, and one without a group."""
+    workspace.config()
+    workspace.write([track("good"), track("nobody", context={}, userId="u-7")])
+    assert command("run").code == 1
+    return workspace
+
+
+def test_a_mapping_is_corrected_from_a_moment_on_before_anything_is_retried(
+    nobody: Workspace, command: Command
+) -> None:
+    nobody.config([mapped("$.messageId", "$.userId")])
+    refused = command("dead-letters", "retry")
+    assert refused.code == 2
+    assert "has changed since it was last run" in refused.err
+
+
+@pytest.mark.parametrize("transaction_id", ["$.messageId", "$.timestamp"])
+@pytest.mark.parametrize("keep_old", [True, False])
+def test_what_a_mapping_rejected_is_retried_with_the_corrected_one(
+    nobody: Workspace, command: Command, transaction_id: str, keep_old: bool
+) -> None:
+    """It was never billed, under whatever id; and stays closed though the old version goes on rejecting it."""
+    corrected(nobody, command, mapped(transaction_id, "$.userId"), keep_old=keep_old)
+    assert "1  would be sent" in command("dead-letters", "retry", "--dry-run").out
+    said = command("dead-letters", "retry")
+    assert (said.code, said.out) == (0, "        1  resolved: their usage event is in the sent log\n")
+    assert len(nobody.standin.ids()) == 2
+    for _ in range(2):  # the whole time is read again, since the subscription is another
+        assert command("run").code == 0
+    assert command("run", "--since", ago(days=1)).code == 0
+    assert (len(nobody.standin.ids()), nobody.standin.stats()["duplicates"]) == (2, 0)
+    assert open_letters(command) == []
+    assert json.loads(command("dead-letters", "show", "1").out)["status"] == "resolved"
+    nobody.write([track("late", receivedAt=ago(hours=3))], "late.parquet")
+    assert command("run", "--since", ago(days=1)).code == 0
+    assert ("late" in nobody.standin.ids()) == keep_old
+
+
+def test_what_the_corrected_mapping_rejects_too_stays_the_same_letter(
+    nobody: Workspace, command: Command
+) -> None:
+    corrected(nobody, command, mapped("$.messageId", "$.nowhere"))
+    assert command("dead-letters", "retry").code == 1
+    assert open_letters(command) == [1]
+
+
+def test_an_event_that_was_put_right_and_billed_is_not_billed_by_a_correction_again(
+    nobody: Workspace, command: Command
+) -> None:
+    """The correction makes other ids, and the event was kept as it was."""
+    nobody.write([track("nobody")])
+    assert command("run").code == 0
+    nobody.write([])
+    corrected(nobody, command, mapped("$.timestamp", "$.userId"))
+    assert command("dead-letters", "retry").code == 1
+    assert sorted(nobody.standin.ids()) == ["good", "nobody"]
+
+
+def test_what_metronome_refused_is_billed_under_the_id_that_any_run_would_give_it(
+    workspace: Workspace, command: Command
+) -> None:
+    """A correction that makes other ids does not take it over: the schedule may meet the event again."""
+    workspace.standin.configure(poison_prefix="bad")
+    workspace.config()
+    workspace.write([track("bad-1")])
+    assert command("run").code == 1
+    corrected(workspace, command, mapped("$.timestamp", "$.userId"))
+    workspace.standin.configure(poison_prefix=None)
+    assert command("dead-letters", "retry").code == 0
+    assert command("run").code == 0
+    assert workspace.standin.ids() == ["bad-1"]
+
+
+def test_a_retry_that_was_stopped_before_it_closed_its_letters_closes_them_the_next_time(
+    nobody: Workspace, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it sent is in the sent log."""
+    corrected(nobody, command, mapped("$.messageId", "$.userId"))
+    with monkeypatch.context() as stopped:
+        stopped.setattr("etl.retry._resolve", lambda *_: None)
+        command("dead-letters", "retry")
+    assert open_letters(command) == [1]
+    assert command("dead-letters", "retry").code == 0
+    assert (open_letters(command), nobody.standin.stats()["duplicates"]) == ([], 0)

@@ -103,7 +103,7 @@ def _alarms(place: Place) -> None:
 def _repair(place: Place) -> None:
     """The versions of the page, cut where the last run ended."""
     _rejected(place, "to-repair")
-    (shown,) = [block for block in blocks("yaml") if "repaired" in block.text]
+    (shown,) = [block for block in blocks("yaml") if "# corrected" in block.text]
     until = json.loads(place.run("etl status -c etl.yml --json").stdout)["watermark"]
     place.edit(subscriptions=YAML().load(shown.text.replace("2026-11-20", until))["subscriptions"])
 
@@ -120,7 +120,7 @@ STORY: dict[str, Callable[[Place], None]] = {
         messageId="to-retry", context='{"groupId": "acme"}'
     ),
     "etl dead-letters discard --outcome rejected -c": lambda place: _rejected(place, "to-discard"),
-    "etl check -c etl.yml --online\netl backfill": _repair,
+    "etl check -c etl.yml --online\netl dead-letters retry": _repair,
     "etl map -c etl.yml sample.ndjson | head -3\netl run": lambda place: place.forget("to-"),
     "etl run -c etl.yml\netl status -c etl.yml": _move,
 }

@@ -106,6 +106,7 @@ def export(config_path: str, out: str | None, everything: bool, **filters: Any) 
 def retry(config_path: str, dry_run: bool, as_json: bool, **filters: Any) -> int:
     """Map them again with today's config and send what can be sent now.
 
+    What the version of its time rejects, the version that applies now maps: correct the mapping, then retry.
     The same id is never billed twice: whatever is in the sent log is not sent again. A letter is resolved when its
     usage event is in the sent log.
     """

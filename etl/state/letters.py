@@ -58,11 +58,20 @@ def record(connection: sa.Connection, letters: Sequence[DeadLetter], seen: Sight
     hashes = [same(seen.pipeline, seen.account, letter) for letter in letters]
     by_hash, sightings = dict(zip(hashes, letters, strict=True)), Counter(hashes)
     known = _statuses(connection, by_hash.keys())
-    _see_again(connection, [h for h in by_hash if known.get(h) in ("open", "discarded")], sightings, seen)
-    _open_again(connection, [h for h in by_hash if known.get(h) == "resolved"], sightings, seen)
+    back = [h for h in by_hash if known.get(h) == "resolved" and not _billed(by_hash[h])]
+    _see_again(connection, [h for h in known if h not in back], sightings, seen)
+    _open_again(connection, back, sightings, seen)
     new = [h for h in by_hash if h not in known]
     _insert(connection, {h: by_hash[h] for h in new}, sightings, seen)
-    return Counter(by_hash[h].outcome for h in by_hash if known.get(h) in (None, "resolved"))
+    return Counter(by_hash[h].outcome for h in (*new, *back))
+
+
+def _billed(resolved: DeadLetter) -> bool:
+    """Whether a resolved letter's pair is in the sent log, however often its version goes on rejecting it.
+
+    Rejected pairs are resolved by a retry that sent them; a place that has no message id may hold another event.
+    """
+    return resolved.outcome == "rejected" and resolved.message_id is not None
 
 
 def _statuses(connection: sa.Connection, hashes: Collection[bytes]) -> dict[bytes, str]:

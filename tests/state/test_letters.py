@@ -72,15 +72,25 @@ def test_rows_without_a_message_id_are_told_by_their_place(store):
 
 def test_a_resolved_letter_that_comes_back_is_new_and_a_discarded_one_is_not(store):
     """Discarding is for good, and says why."""
-    record(store, letter("m1"), letter("m2"))
+    drift = {"outcome": "drift", "stage": ""}
+    record(store, letter("m1", **drift), letter("m2", **drift))
     numbers = store.dead_letters()["letter"].tolist()
     assert store.resolve(numbers[:1]) == 1
     assert store.discard(numbers, "a test customer") == 1
     assert store.dead_letters().empty
-    assert record(store, letter("m1"), letter("m2")) == {"rejected": 1}
+    assert record(store, letter("m1", **drift), letter("m2", **drift)) == {"drift": 1}
     assert store.dead_letters()["message_id"].tolist() == ["m1"]
     (discarded,) = store.dead_letters(status="discarded").to_dict("records")
     assert (discarded["why"], discarded["count"]) == ("a test customer", 2)
+
+
+def test_a_rejected_pair_that_a_retry_has_sent_stays_closed(store):
+    """Its version goes on rejecting it; without a message id another event may lie there."""
+    record(store, letter("m1"), letter(None))
+    assert store.resolve(store.dead_letters()["letter"].tolist()) == 2
+    assert record(store, letter("m1"), letter(None)) == {"rejected": 1}
+    assert store.dead_letters()["message_id"].isna().tolist() == [True]
+    assert store.dead_letters(status="resolved")["count"].tolist() == [2]
 
 
 def test_letters_are_listed_by_any_column_and_counted_by_reason(store):
