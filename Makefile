@@ -6,7 +6,7 @@ CORE   := $(VENV)/.core
 DEV    := $(VENV)/.dev
 BENCH  := $(VENV)/.bench
 
-.PHONY: demo test test-browser test-versions check format torture bench clean
+.PHONY: demo test test-browser test-versions check format torture bench bench-growth clean
 
 demo: $(CORE)
 	$(BIN)/etl demo
@@ -38,6 +38,10 @@ test-versions: $(DEV)
 
 bench: $(BENCH)
 	$(BIN)/python -m benchmarks
+
+# Up to 50 million events and ids: an hour or so, and 30 GB of disk under benchmarks/data.
+bench-growth: $(BENCH)
+	$(BIN)/python -m benchmarks.growth
 
 clean:
 	rm -rf $(VENV) .venv-ci .venv-airflow .venv-versions build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

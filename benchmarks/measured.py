@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-_PAGE = os.sysconf("SC_PAGE_SIZE")
-_SAMPLE_SECONDS = 0.05
+_SAMPLE_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
 class Measured:
-    """``cpu``: seconds of user and system time; ``peak``: the largest sum of resident memory seen, in MB."""
+    """``cpu``: seconds of user and system time; ``peak``: the processes' own peaks of resident memory, summed, in MB."""
 
     wall: float
     cpu: float
@@ -37,8 +36,7 @@ def measure(command: list[str], **environment: str) -> Measured:
         text, trouble = _text(output), _text(errors)
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{trouble[-3000:]}")
-    # The kernel knows the largest process's own peak exactly; samples know the sum.
-    return Measured(wall, used.ru_utime + used.ru_stime, max(peak.end(), used.ru_maxrss / 1024), text)
+    return Measured(wall, used.ru_utime + used.ru_stime, peak.end(), text)
 
 
 def _text(file: IO[str]) -> str:
@@ -47,7 +45,10 @@ def _text(file: IO[str]) -> str:
 
 
 class _Peak:
-    """Samples the resident memory of a process and its descendants."""
+    """Looks at the resident memory of a process and its descendants; the sum of their peaks is never too little.
+
+    Not ``ru_maxrss``: it begins with what the process had before it became another program, which is ours.
+    """
 
     def __init__(self, pid: int) -> None:
         self._pid, self._most, self._ended = pid, 0.0, threading.Event()
@@ -75,7 +76,9 @@ def _tree(pid: int) -> list[int]:
 
 
 def _resident(pid: int) -> float:
+    """The process's own peak so far, so that nothing is missed between two looks."""
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE / 2**20
-    except (OSError, IndexError):
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
         return 0.0

@@ -18,7 +18,7 @@ from etl.seen import key_words
 from etl.state.schema import labels, sent_log, take_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 SAME = ("segment", "run", "sent_at")
 COLUMNS = (
@@ -180,10 +180,21 @@ def insert_rows(connection: sa.Connection, same: Sequence[int], columns: Sequenc
     # Many rows a statement, and few parameters: between two statements, and while it takes parameters, SQLite's thread
     # holds or awaits the interpreter's lock, which made a row cost twice as much while other threads were busy.
     most = min(driver.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER), _MOST_VALUES) - len(SAME)
-    at_once = most // len(COLUMNS) * len(COLUMNS)
-    for start in range(0, len(values), at_once):
-        some = values[start : start + at_once]
-        driver.execute(f"INSERT INTO {into} VALUES {_marks(len(some) // len(COLUMNS))}", [*same, *some])
+    start = 0
+    for count in _counts(len(columns[0]), most // len(COLUMNS)):
+        some = values[start : start + count * len(COLUMNS)]
+        driver.execute(f"INSERT INTO {into} VALUES {_marks(count)}", [*same, *some])
+        start += len(some)
+
+
+def _counts(rows: int, most: int) -> Iterator[int]:
+    """``rows`` as a sum of few different numbers: the driver keeps statements, and each of these takes a megabyte."""
+    count = most
+    while rows:
+        while count > rows:
+            count = max(1, count // 8)
+        yield count
+        rows -= count
 
 
 def _by_row(columns: Sequence[Sequence[Any]]) -> list[Any]:
@@ -195,7 +206,7 @@ def _by_row(columns: Sequence[Sequence[Any]]) -> list[Any]:
     return values
 
 
-@lru_cache(2)
+@lru_cache(16)
 def _marks(count: int) -> str:
     """What is the same is bound once."""
     same = [f"?{number}" for number in range(1, len(SAME) + 1)]
