@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from etl import wiring
-from etl.schedule import open_names
-from etl.windows import Window, gaps, merge, rfc3339
+from etl.schedule import History, open_names
+from etl.windows import Window, gaps, merge, rfc3339, watermark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class Status:
     """``watermark``: up to where every subscription is complete without a gap; None before the first complete run.
 
-    ``watermarks`` and ``gaps`` by subscription name. ``runs``: the newest, as ``StateStore.runs`` gives them.
+    ``watermarks``, ``gaps`` and ``needs`` by subscription name; ``needs``: what those wait for that no scheduled run of
+    today completes. ``runs``: the newest, as ``StateStore.runs`` gives them.
     ``letters``: open dead letters by outcome. ``sizes``: rows and bytes of the state. ``now``: when it was asked.
     """
 
@@ -32,6 +33,7 @@ class Status:
     watermark: datetime | None
     watermarks: Mapping[str, datetime | None]
     gaps: Mapping[str, Sequence[Window]]
+    needs: Mapping[str, str]
     runs: pd.DataFrame
     letters: Mapping[str, int]
     sizes: Mapping[str, int]
@@ -49,7 +51,11 @@ class Status:
             "watermark": _text(self.watermark),
             "lag_seconds": self.lag,
             "subscriptions": {
-                name: {"watermark": _text(mark), "gaps": [_edges(gap) for gap in self.gaps.get(name, ())]}
+                name: {
+                    "watermark": _text(mark),
+                    "gaps": [_edges(gap) for gap in self.gaps.get(name, ())],
+                    "needs": self.needs.get(name),
+                }
                 for name, mark in self.watermarks.items()
             },
             "runs": [_run(row) for row in self.runs.to_dict("records")],
@@ -59,23 +65,33 @@ class Status:
 
 
 def status(config: Config, now: datetime, runs: int = 10) -> Status:
-    """The pipeline and account of ``config`` as the state has them; ``runs``: how many of the newest. Raises as the state does."""
+    """The pipeline and account of ``config`` as the state has them; ``runs``: how many of the newest.
+
+    Raises as the state does.
+    """
     state, of = wiring.state_of(config), (config.pipeline, config.destination.account)
     histories = wiring.histories_of(config, state)
     names = sorted({s.name for s in config.subscriptions})
-    marks = {name: histories[name].watermark if name in histories else None for name in names}
+    going = open_names(config.subscriptions, histories, now)
+    marks = {name: _mark(histories.get(name, History()), name in going) for name in names}
     counts = state.letter_counts(*of)
     return Status(
         pipeline=config.pipeline,
         account=config.destination.account,
         now=now,
-        watermark=_watermark(marks, open_names(config.subscriptions, histories, now)),
+        watermark=_watermark(marks, going),
         watermarks=marks,
         gaps={name: gaps(merge(histories[name].intervals)) for name in names if name in histories},
+        needs={name: _needs(config, name, now) for name in names if not (marks[name] or name in going)},
         runs=state.runs(*of, limit=runs),
         letters={str(k): int(v) for k, v in counts.groupby("outcome")["letters"].sum().items()},
         sizes=state.sizes(),
     )
+
+
+def _mark(history: History, going: bool) -> datetime | None:
+    """What ended before the schedule began is complete as far as backfills have come."""
+    return history.watermark or (None if going else watermark(history.intervals))
 
 
 def _watermark(marks: Mapping[str, datetime | None], names: Sequence[str]) -> datetime | None:
@@ -84,6 +100,16 @@ def _watermark(marks: Mapping[str, datetime | None], names: Sequence[str]) -> da
     if None in watched:
         return None
     return min((m for m in watched if m), default=max((m for m in marks.values() if m), default=None))
+
+
+def _needs(config: Config, name: str, now: datetime) -> str:
+    """Of a name that is not complete anywhere, and that the schedule does not take up now."""
+    versions = [s for s in config.subscriptions if s.name == name]
+    begin = min((s.since for s in versions if s.since), default=None)
+    if begin is not None and begin > now:
+        return f"begins {rfc3339(begin)}"
+    end = max(s.until for s in versions if s.until)
+    return f"ended {rfc3339(end)}, before the schedule begins; bill it with: etl backfill --subscription"
 
 
 def _run(row: Mapping[str, Any]) -> dict[str, Any]:

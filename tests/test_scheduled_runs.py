@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +15,7 @@ from etl import wiring
 from etl.cli.output import summary
 from etl.pipeline import run
 from etl.report import Report
-from tests.support.workspace import USAGE, Workspace, ago, track
+from tests.support.workspace import USAGE, Said, Workspace, ago, track
 
 JOBS = {
     "name": "Jobs",
@@ -83,6 +85,29 @@ def test_a_new_subscription_starts_at_the_watermark_and_its_past_is_a_backfill(w
     past = etl.backfill(workspace.load(), ago(days=1)[:10], ago(days=-1)[:10], subscriptions=["Jobs"])
     assert past.sent == 1
     assert sorted(workspace.standin.ids()) == ["job-m1", "job-m2", "m1", "m2"]
+
+
+def test_status_says_what_a_subscription_waits_for_that_no_scheduled_run_completes(
+    workspace: Workspace, command: Callable[..., Said]
+) -> None:
+    """One that had ended before it was added, until a backfill; one that has not begun."""
+    workspace.config([USAGE])
+    workspace.write([track("m1", event="job", receivedAt=ago(days=5))])
+    at(workspace)
+    end, begin = ago(days=3)[:10] + "T00:00:00Z", ago(days=-3)[:10] + "T00:00:00Z"
+    later = {**JOBS, "name": "Later", "from": begin, "trigger": 'event = "later"'}
+    workspace.config([USAGE, {**JOBS, "until": end}, later])
+    at(workspace, minutes=1)
+    said = command("status").out
+    assert "never complete" not in said
+    waits = f"{end}, before the schedule begins; bill it with: etl backfill --subscription  Jobs"
+    assert waits in said
+    assert f"begins {begin}  Later" in said
+    told = json.loads(command("status", "--json").out)["subscriptions"]
+    assert [told[name]["needs"] is None for name in ("Jobs", "Later", "Usage")] == [False, False, True]
+    assert command("backfill", "--since", ago(days=6), "--until", end, "--subscription", "Jobs").code == 0
+    done = json.loads(command("status", "--json").out)["subscriptions"]["Jobs"]
+    assert (done["watermark"], done["needs"]) == (end, None)
 
 
 def test_a_new_subscription_with_from_starts_there(workspace: Workspace) -> None:

@@ -51,9 +51,9 @@ def _lines(found: Status) -> Iterator[str]:
     told = found.as_dict()
     yield f"pipeline    {found.pipeline}, billed to account {found.account}"
     yield f"watermark   {_watermark(found)}"
-    if len(found.watermarks) > 1:
+    if len(found.watermarks) > 1 or found.needs:
         for name, mark in told["subscriptions"].items():
-            yield f"            {mark['watermark'] or 'never complete'}  {name}"
+            yield f"            {mark['watermark'] or mark['needs'] or 'never complete'}  {name}"
     for name, some in found.gaps.items():
         for gap in some:
             yield f"gap         {gap}  {name}"
