@@ -18,7 +18,7 @@ from etl.spill import SpillFile
 if TYPE_CHECKING:
     import pandas as pd
 
-_LAYER = 1 << 20
+_LAYER = 1 << 19
 _WIDTH = 16
 
 
