@@ -60,8 +60,8 @@ STAGES = {
 _AGAIN = "Put the event right where it is stored, then retry; or correct the mapping."
 #: A version bills the events of its time only, so a retry maps these as before.
 _CORRECTED = (
-    " A corrected trigger or mapping bills what comes after its start (the key from); events of before need a"
-    " subscription of their own: docs/operating.md, Dead letters."
+    " Correct the mapping, say from when that applies (the key from), then retry: what was never billed is mapped as"
+    " corrected. See docs/operating.md, Dead letters."
 )
 _RETRIED = ("rejected", "drift")
 

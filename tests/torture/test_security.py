@@ -123,11 +123,17 @@ def test_the_token_is_not_in_the_process_list_nor_in_the_dump_of_a_crash(workspa
 
 def test_a_bug_s_traceback_does_not_show_the_token(workspace: Workspace) -> None:
     """An exception nobody foresaw, with a full traceback asked for."""
-    broken = f"import etl.destinations.sending as s; s.judge = lambda answer: 1 / 0; {LOUD}"
+    # Read by every Python that starts, so by the process that sends as well.
+    site = workspace.path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(
+        "import logging; logging.basicConfig(level=logging.DEBUG)\n"
+        "import etl.destinations.sending as s; s.judge = lambda answer: 1 / 0\n"
+    )
     ended = subprocess.run(
-        [sys.executable, "-c", broken, "run", "-c", "etl.yml", "--since", ago(days=1)],
+        [sys.executable, "-c", LOUD, "run", "-c", "etl.yml", "--since", ago(days=1)],
         cwd=workspace.path,
-        env=os.environ | workspace.env,
+        env=os.environ | workspace.env | {"PYTHONPATH": str(site)},
         capture_output=True,
         timeout=60,
         check=False,
