@@ -24,6 +24,10 @@ LOUD = (
     "faulthandler.register(10); logging.basicConfig(level=logging.DEBUG); "
     "from etl.cli import main; sys.argv[0] = 'etl'; main()"
 )
+#: The same for the process that sends.
+LOUD_LIBRARIES = (
+    "import faulthandler, logging; faulthandler.enable(); logging.basicConfig(level=logging.DEBUG)\n"
+)
 FAULTS = {
     "refused": [{"kind": "status", "status": 403}],
     "echoing": [{"kind": "status", "status": 404, "message": f"no route for Bearer {TOKEN}"}],
@@ -51,7 +55,9 @@ def workspace(tmp_path: Path, secretive: Standin) -> Workspace:
     secretive.reset()
     secretive.configure(poison_prefix=POISON)
     workspace = Workspace(tmp_path, secretive)
+    _at_every_start(workspace, LOUD_LIBRARIES)
     workspace.env |= {
+        "PYTHONPATH": str(tmp_path / "site"),
         "PYTHONASYNCIODEBUG": "1",
         "ETL_DEBUG": "1",
         "PYTHONDEVMODE": "1",
@@ -61,6 +67,13 @@ def workspace(tmp_path: Path, secretive: Standin) -> Workspace:
     workspace.write([*events, track(f"{POISON}1"), track("lost", context={})])
     workspace.config(destination={"timeout": "1s", "retry_for": "5m"})
     return workspace
+
+
+def _at_every_start(workspace: Workspace, text: str) -> None:
+    """What every Python of this workspace runs first, also one that the job starts."""
+    folder = workspace.path / "site"
+    folder.mkdir(exist_ok=True)
+    (folder / "sitecustomize.py").write_text(text)
 
 
 def start(workspace: Workspace, *arguments: str) -> subprocess.Popen[bytes]:
@@ -123,17 +136,13 @@ def test_the_token_is_not_in_the_process_list_nor_in_the_dump_of_a_crash(workspa
 
 def test_a_bug_s_traceback_does_not_show_the_token(workspace: Workspace) -> None:
     """An exception nobody foresaw, with a full traceback asked for."""
-    # Read by every Python that starts, so by the process that sends as well.
-    site = workspace.path / "site"
-    site.mkdir()
-    (site / "sitecustomize.py").write_text(
-        "import logging; logging.basicConfig(level=logging.DEBUG)\n"
-        "import etl.destinations.sending as s; s.judge = lambda answer: 1 / 0\n"
+    _at_every_start(
+        workspace, f"{LOUD_LIBRARIES}import etl.destinations.sending as s; s.judge = lambda answer: 1 / 0\n"
     )
     ended = subprocess.run(
         [sys.executable, "-c", LOUD, "run", "-c", "etl.yml", "--since", ago(days=1)],
         cwd=workspace.path,
-        env=os.environ | workspace.env | {"PYTHONPATH": str(site)},
+        env=os.environ | workspace.env,
         capture_output=True,
         timeout=60,
         check=False,
