@@ -35,7 +35,7 @@ rm -rf /var/lib/containers
 mkdir /var/lib/containers
 mount -t tmpfs tmpfs /var/lib/containers  # an overlay cannot lie on the machine's own
 libraries=libssl3,libsqlite3-0,libffi8,libreadline8,libbz2-1.0,liblzma5,ca-certificates
-debootstrap --variant=minbase --include=$libraries bookworm /srv/base http://deb.debian.org/debian > /dev/null
+debootstrap --variant=minbase --include=$libraries bookworm /srv/base > /dev/null
 cp -a /etc/ssl/certs/. /srv/base/etc/ssl/certs/
 tar -C {sys.base_prefix} --exclude test --exclude site-packages --exclude '*.a' -cf - . \\
   | tar --no-same-owner -C /srv/base/usr/local -xf -
@@ -50,19 +50,19 @@ podman import --quiet --change ENV=PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/
 
 
 def base() -> str:
-    """What the Dockerfile builds upon, with its registry."""
+    """What the Dockerfile builds upon."""
     lines = (ROOT / "configs" / "container" / "Dockerfile").read_text().splitlines()
     (name,) = {line.split()[1] for line in lines if line.startswith("FROM ")}
-    return f"docker.io/library/{name}"
+    return name
 
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Machine, Path]]:
-    """With podman, the base and the built image; and a folder that is ``/srv/work`` there."""
+    """With podman, the base and the built image; and a folder that is ``/srv/job`` there."""
     work = tmp_path_factory.mktemp("work")
     work.chmod(0o755)
     prepare = _PREPARE.replace("BASE", base())
-    with Machine(prepare, ["sleep", "1200"], {work: "/srv/work"}, seconds=900) as machine:
+    with Machine(prepare, ["sleep", "1200"], {work: "/srv/job"}, seconds=900) as machine:
         build = "podman build --isolation chroot --network host --pull=never --format docker"
         machine.shell(
             f"cd {ROOT} && {build} --file configs/container/Dockerfile --tag {IMAGE} . 2>&1", timeout=500
@@ -75,7 +75,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """The image, as the CronJob runs it: no other user, nothing writable but two folders."""
     safe = "--read-only --cap-drop=all --security-opt=no-new-privileges --tmpfs /tmp --tmpfs /var/lib/etl:mode=1777"
-    mounts = "--volume /srv/work:/etc/etl:ro --env-file /srv/work/environment"
+    mounts = "--volume /srv/job:/etc/etl:ro --env-file /srv/job/environment"
     command = f"podman run --rm --network host --cgroups disabled {safe} {mounts} {options} {IMAGE}"
     return machine.run(*command.split(), *arguments, timeout=timeout)
 
