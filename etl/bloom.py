@@ -27,25 +27,21 @@ _HALF = np.uint64(32)
 class Probes:
     """Keys prepared for testing against filters of any size.
 
-    ``keys``: uint64, evenly spread (a hash). In the order of ``near(keys)`` they walk through a filter's memory.
+    ``keys``: uint64, evenly spread (a hash). In ascending order they walk through a filter's memory.
     """
 
     def __init__(self, keys: np.ndarray) -> None:
         second = keys * _MIX
         second ^= second >> _HALF
-        self.first, self.first_bits = keys, _four_bits(keys >> np.uint64(40))
-        self.second, self.second_bits = second, _four_bits(second >> np.uint64(40))
+        self.first, self.first_bits = keys, _four_bits(keys)
+        self.second, self.second_bits = second, _four_bits(second)
 
     def __len__(self) -> int:
         return len(self.first)
 
 
-def near(keys: np.ndarray) -> np.ndarray:
-    """An order (int64) in which keys that meet the same words of a filter stand together."""
-    return np.argsort(keys & np.uint64(0xFFFFF))
-
-
 def _four_bits(source: np.ndarray) -> np.ndarray:
+    """Of the lowest 24 bits; the highest choose the word."""
     bits = _ONE << (source & _SIX_BITS)
     for shift in (6, 12, 18):
         bits |= _ONE << ((source >> np.uint64(shift)) & _SIX_BITS)
@@ -57,7 +53,7 @@ class Bloom:
 
     def __init__(self, words: np.ndarray) -> None:
         self.words = words
-        self._mask = np.uint64(len(words) - 1)
+        self._shift = np.uint64(64 - (len(words).bit_length() - 1))
 
     @classmethod
     def sized(cls, keys: int, bits_per_key: int = BITS_PER_KEY) -> Self:
@@ -92,7 +88,7 @@ class Bloom:
         return kept
 
     def _index(self, hashes: np.ndarray) -> np.ndarray:
-        return (hashes & self._mask).astype(np.intp)
+        return (hashes >> self._shift).astype(np.intp)
 
 
 class FilterStack:

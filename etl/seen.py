@@ -10,34 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import pyarrow as pa
 
 from etl.bloom import Bloom, FilterStack, Probes
+from etl.keys import key_words, ordered, repeats
 from etl.spill import SpillFile
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _LAYER = 1 << 19
-_WIDTH = 16
-
-
-def key_words(keys: pd.Series | pa.Array | np.ndarray) -> np.ndarray:
-    """The 16-byte keys (``binary[16]``, or numpy ``V16``) as uint64 of shape (n, 2), little-endian."""
-    if isinstance(keys, np.ndarray) and keys.dtype.kind == "V":
-        return np.ascontiguousarray(keys).view("<u8").reshape(-1, 2)
-    array = pa.array(keys, pa.binary(_WIDTH))
-    if isinstance(array, pa.ChunkedArray):
-        array = array.combine_chunks()
-    words = np.frombuffer(array.buffers()[1] or b"", "<u8").reshape(-1, 2)
-    return words[array.offset : array.offset + len(array)]
-
-
-def ordered(words: np.ndarray) -> np.ndarray:
-    """The stable order (int64) of keys, shape (n, 2). Where no first words are the same, they alone decide it."""
-    order = np.argsort(words[:, 0])
-    first = words[order, 0]
-    return order if (first[1:] != first[:-1]).all() else np.lexsort((words[:, 1], words[:, 0]))
 
 
 class SeenIds:
@@ -66,11 +47,15 @@ class SeenIds:
         ``keys``: 16 bytes each (``etl.identity.transaction_keys``), no nulls.
         """
         words = key_words(keys)
-        first = np.zeros(len(words), bool)
-        first[_first_of_each(words)] = True
-        positions = np.flatnonzero(first)
-        first[positions[self._known(words[positions])]] = False
-        self._remember(words[first])
+        order = ordered(words)
+        words = words[order]
+        new = np.ones(len(words), bool)
+        new[1:] = ~repeats(words)
+        positions = np.flatnonzero(new)
+        new[positions[self._known(words[positions])]] = False
+        self._remember(words[new])
+        first = np.empty(len(words), bool)
+        first[order] = new
         return first
 
     def _known(self, words: np.ndarray) -> np.ndarray:
@@ -84,16 +69,18 @@ class SeenIds:
         return known
 
     def _remember(self, words: np.ndarray) -> None:
+        """``words``: in order."""
         if not len(words):
             return
         self._bloom.add(Probes(words[:, 0]))
-        self._blocks.append(_sorted(words))
+        self._blocks.append(_columns(words))
         self._held += len(words)
         if self._held >= _LAYER:
             self._seal()
 
     def _seal(self) -> None:
-        merged = _sorted(np.concatenate(self._blocks, axis=1).T)
+        words = np.concatenate(self._blocks, axis=1).T
+        merged = _columns(words[ordered(words)])
         self._sealed.append((self._file.append(merged), merged.shape[1]))
         self._stack.add(len(self._sealed) - 1, self._bloom)
         self._start_layer()
@@ -108,23 +95,9 @@ class SeenIds:
         return self._file.mapped(offset, (2, length))
 
 
-def repeats(words: np.ndarray) -> np.ndarray:
-    """Bool for every key but the first: whether it is the same as the one before."""
-    same: np.ndarray = (words[1:, 0] == words[:-1, 0]) & (words[1:, 1] == words[:-1, 1])
-    return same
-
-
-def _first_of_each(words: np.ndarray) -> np.ndarray:
-    """Positions of the first occurrence of every distinct key."""
-    order = ordered(words)
-    new = np.ones(len(words), bool)
-    new[1:] = ~repeats(words[order])
-    return order[new]
-
-
-def _sorted(words: np.ndarray) -> np.ndarray:
-    """In order, as shape (2, n): searching wants the first words side by side."""
-    return np.ascontiguousarray(words[ordered(words)].T)
+def _columns(words: np.ndarray) -> np.ndarray:
+    """As shape (2, n): searching wants the first words side by side."""
+    return np.ascontiguousarray(words.T)
 
 
 def _among(words: np.ndarray, block: np.ndarray) -> np.ndarray:

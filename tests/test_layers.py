@@ -15,7 +15,7 @@ ROOT = Path(etl.__file__).parent
 #: From the bottom to the top. A part of the package that is named nowhere stands between wiring and progress.
 LAYERS = [
     {"errors", "subscription", "events", "windows", "sqlfiles", "spill"},
-    {"config", "ports", "report", "bloom", "seen"},
+    {"config", "ports", "report", "bloom", "keys", "seen"},
     {"transform"},
     {"sources", "destinations", "state"}
     | {

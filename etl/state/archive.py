@@ -8,7 +8,8 @@ import numpy as np
 import orjson
 import sqlalchemy as sa
 
-from etl.state import frames, letters, rows
+from etl.keys import words_of
+from etl.state import frames, letters, rows, sentlog
 from etl.state.retention import erase_customer, prune
 from etl.state.schema import Moment, dead_letters, labels, marks, runs, sent_log, sent_segments
 
@@ -173,10 +174,10 @@ class Archive:
         if sent is not None:
             at = sa.type_coerce(sent_log.c.sent_at, Moment())
             conditions += [at >= sent[0], at < sent[1]]
-        if transaction_ids is not None:
-            conditions.append(_with_ids(transaction_ids, self.database.backend))
         last: int | None = 0
         with self.database.reading() as connection:
+            if transaction_ids is not None:
+                conditions.append(_with_ids(connection, transaction_ids))
             while last is not None:
                 query = (
                     _SENT.where(*conditions, sent_log.c.number > last)
@@ -229,13 +230,12 @@ _SENT = (
 )
 
 
-def _with_ids(transaction_ids: Sequence[str], dialect: str) -> sa.ColumnElement[bool]:
-    keys = rows.signed_keys(rows.keys_of(transaction_ids))
-    segments = sa.select(sent_segments.c.segment)
+def _with_ids(connection: sa.Connection, transaction_ids: Sequence[str]) -> sa.ColumnElement[bool]:
+    numbers = sentlog.numbers_of(connection, words_of(transaction_ids)[:, 0])
     stored = [rows.storable(i) for i in transaction_ids]
+    dialect = connection.dialect.name
     return sa.and_(
-        sent_log.c.segment.in_(segments),
-        rows.members(sent_log.c.key, keys, dialect),
+        rows.members(sent_log.c.number, numbers, dialect),
         rows.text_members(sent_log.c.transaction_id, stored, dialect),
     )
 

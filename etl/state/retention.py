@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from etl.state import keyindex
 from etl.state.rows import storable
 from etl.state.schema import dead_letters, marks, runs, sent_log, sent_segments
 
@@ -54,15 +55,24 @@ def _prune_segment(connection: sa.Connection, before: datetime) -> int | None:
     columns = sent_segments.c
     running = sa.select(runs.c.epoch).where(runs.c.status == "running")
     past = (columns.last_sent < before) & columns.owner.not_in(running)
-    segment = connection.execute(
-        sa.select(columns.segment).where(past).order_by(columns.segment).limit(1)
-    ).scalar()
+    query = sa.select(columns.segment, columns.first_number, columns.last_number).where(past)
+    segment = connection.execute(query.order_by(columns.segment).limit(1)).one_or_none()
     if segment is None:
         return None
-    part = sa.select(sent_log.c.number).where(sent_log.c.segment == segment).limit(_ROWS_AT_ONCE)
-    deleted = connection.execute(sent_log.delete().where(sent_log.c.number.in_(part))).rowcount
+    mine = sa.and_(
+        sent_log.c.segment == segment.segment,
+        sent_log.c.number.between(segment.first_number, segment.last_number),
+    )
+    part = sa.select(sent_log.c.number).where(mine).order_by(sent_log.c.number).limit(_ROWS_AT_ONCE)
+    last = connection.execute(sa.select(sa.func.max(part.subquery().c.number))).scalar() or 0
+    deleted = connection.execute(sent_log.delete().where(mine, sent_log.c.number <= last)).rowcount
+    of = columns.segment == segment.segment
     if deleted < _ROWS_AT_ONCE:
-        connection.execute(sent_segments.delete().where(columns.segment == segment))
+        connection.execute(sent_segments.delete().where(of))
+        keyindex.forget(connection, segment.segment)
+    else:
+        # The next part begins here, without a look at the rows of others in between.
+        connection.execute(sent_segments.update().where(of).values(first_number=last + 1))
     return deleted
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from functools import lru_cache
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
-from etl.seen import key_words
+from etl.keys import key_words
 from etl.state.schema import labels, sent_log, take_numbers
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 SAME = ("segment", "run", "sent_at")
 COLUMNS = (
     "number",
-    "key",
     "transaction_id",
     "digest",
     "subscription",
@@ -63,8 +61,8 @@ def _has_surrogate(text: str) -> bool:
 def texts(column: pd.Series) -> list[str | None]:
     """The texts of a column as they are stored."""
     if isinstance(column.dtype, pd.ArrowDtype):
-        array = pa.array(column)
-        values: list[str | None] = array.to_pylist()
+        array = combined(column)
+        values: list[str | None] = array.to_numpy(zero_copy_only=False).tolist()
         if not _may_need_escape(array):
             return values
     else:
@@ -72,35 +70,33 @@ def texts(column: pd.Series) -> list[str | None]:
     return [storable(value) if isinstance(value, str) else None for value in values]
 
 
-def _may_need_escape(array: pa.Array | pa.ChunkedArray) -> bool:
-    odd = pc.or_(pc.match_substring(array, "\0"), pc.starts_with(array, _ESCAPED))
-    return bool(pc.any(odd).as_py())
+def combined(column: pd.Series) -> pa.Array:
+    """The Arrow array of a column of texts, in one piece."""
+    array = pa.array(column, pa.string())
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+
+
+def _may_need_escape(array: pa.StringArray) -> bool:
+    """Whether any of the texts may; a look at their bytes in one piece."""
+    content = array.buffers()[2]
+    return content is not None and any(mark in content.to_pybytes() for mark in (b"\0", _ESCAPED.encode()))
 
 
 def binaries(column: pd.Series) -> list[bytes]:
     """A ``binary[16]`` column as bytes."""
-    data = np.ascontiguousarray(key_words(column)).tobytes()
-    return [data[start : start + 16] for start in range(0, len(data), 16)]
-
-
-def signed_keys(words: np.ndarray) -> np.ndarray:
-    """The first word of each key as the database keeps it: int64."""
-    return np.ascontiguousarray(words[:, 0]).view("<i8")
-
-
-def unsigned_keys(keys: Sequence[int]) -> np.ndarray:
-    """Keys as the database has them, as filters take them: uint64."""
-    return np.array(keys, np.int64).view(np.uint64)
+    found: list[bytes] = key_words(column).view("V16").ravel().tolist()
+    return found
 
 
 def event_times(column: pd.Series) -> list[int | None]:
     """Microseconds since 1970 of RFC 3339 texts; None for what Arrow cannot read as a time."""
-    array = pa.array(column, pa.string())
+    array = combined(column)
     try:
         stamps = array.cast(pa.timestamp("us", "UTC"))
     except pa.ArrowInvalid:
         return [_event_time(text) for text in array.to_pylist()]
-    values: list[int | None] = stamps.cast(pa.int64()).to_pylist()
+    numbers = stamps.cast(pa.int64())
+    values: list[int | None] = numbers.to_pylist() if numbers.null_count else numbers.to_numpy().tolist()
     return values
 
 
@@ -124,16 +120,17 @@ class Labels:
 
     def of(self, connection: sa.Connection, column: pd.Series) -> list[int | None]:
         """The label of every text of ``column``."""
-        encoded = pc.dictionary_encode(pa.array(column, pa.string()))
-        if isinstance(encoded, pa.ChunkedArray):
-            encoded = encoded.combine_chunks()
+        encoded = pc.dictionary_encode(combined(column))
         distinct = [storable(text) for text in encoded.dictionary.to_pylist()]
         known = {**self._known, **self._added}
         missing = [text for text in distinct if text not in known]
         if missing:
             known |= self._look_up_or_add(connection, missing)
         numbers = [known[text] for text in distinct]
-        return [None if i is None else numbers[i] for i in encoded.indices.to_pylist()]
+        if encoded.null_count:
+            return [None if i is None else numbers[i] for i in encoded.indices.to_pylist()]
+        found: list[int | None] = np.array(numbers, np.int64)[encoded.indices.to_numpy()].tolist()
+        return found
 
     def _look_up_or_add(self, connection: sa.Connection, missing: list[str]) -> dict[str, int]:
         found: dict[str, int] = {}
@@ -236,11 +233,3 @@ def _members(
 def series(values: Sequence[str]) -> pd.Series:
     """A plain column of texts."""
     return pd.Series(list(values), dtype=object)
-
-
-def keys_of(transaction_ids: Sequence[str]) -> np.ndarray:
-    """The words of the ids' keys (see ``etl.identity.transaction_keys``), shape (n, 2)."""
-    hashes = b"".join(
-        blake2b(i.encode(errors="surrogatepass"), digest_size=16).digest() for i in transaction_ids
-    )
-    return np.frombuffer(hashes, "<u8").reshape(-1, 2)

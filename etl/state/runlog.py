@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 
 from etl.errors import EtlError, StateError
-from etl.seen import key_words
+from etl.keys import key_words, words_of
 from etl.state import ledger, letters, rows
 from etl.state.schema import runs
 from etl.state.sentlog import Found, SentLog
@@ -81,7 +81,7 @@ class View:
         """The digests these were sent with."""
         ids = rows.series(transaction_ids)
         with self._looking() as connection:
-            found = self._sent.find(connection, rows.keys_of(transaction_ids), ids)
+            found = self._sent.find(connection, words_of(transaction_ids), ids)
         return {transaction_ids[position]: row.digest for position, row in found.items()}
 
     def held(self, due_before: datetime) -> list[HeldLetter]:

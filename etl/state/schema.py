@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
 #: The version of this schema; ``migrations`` brings older databases up to it.
-VERSION = 1
+VERSION = 2
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -95,14 +95,12 @@ runs = Table(
     Index("runs_of_pipeline", "pipeline", "status"),
 )
 
-#: One row for each confirmed usage event. Append-only; ``number`` rises. ``key``: the first 8 bytes, little-endian
-#: and signed, of the BLAKE2b-16 of the transaction_id. The account is the segment's.
+#: One row for each confirmed usage event. Append-only; ``number`` rises. The account is the segment's.
 sent_log = Table(
     "sent_log",
     metadata,
     _number("number"),
     Column("segment", Integer, nullable=False),
-    Column("key", BigInteger, nullable=False),
     Column("transaction_id", Text, nullable=False),
     Column("digest", LargeBinary, nullable=False),
     Column("subscription", Integer, nullable=False),
@@ -111,11 +109,11 @@ sent_log = Table(
     Column("event_time", BigInteger),
     Column("run", BigInteger, nullable=False),
     Column("sent_at", BigInteger, nullable=False),
-    Index("sent_log_keys", "segment", "key"),
 )
 
-#: The sent log is cut into segments; a run appends to one that no other running run appends to. ``bloom`` holds the
-#: keys of the rows up to number ``bloom_upto``; the rest up to ``last_number`` is read from the rows.
+#: The sent log is cut into segments; a run appends to one that no other running run appends to. ``bloom`` and
+#: ``sent_keys`` hold the keys of the rows up to number ``stored_upto``; the rest up to ``last_number`` is read from the
+#: rows.
 sent_segments = Table(
     "sent_segments",
     metadata,
@@ -127,9 +125,18 @@ sent_segments = Table(
     Column("last_number", BigInteger, nullable=False),
     Column("first_sent", Moment, nullable=False),
     Column("last_sent", Moment, nullable=False),
-    Column("bloom_upto", BigInteger, nullable=False),
+    Column("stored_upto", BigInteger, nullable=False),
     Column("bloom", LargeBinary),
     Index("sent_segments_of_account", "account"),
+)
+
+#: The index of the sent log by key, the first 8 bytes of an id's key (``etl.keys``); see ``keyindex``.
+sent_keys = Table(
+    "sent_keys",
+    metadata,
+    Column("segment", Integer, primary_key=True, autoincrement=False),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("entries", LargeBinary, nullable=False),
 )
 
 #: What is complete counts for one account: what was billed to another is billed nowhere else.

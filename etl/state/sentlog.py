@@ -1,8 +1,8 @@
 """The sent log as one run sees it: which ids are in it, and appending new ones, exactly, at any size.
 
-The log is cut into segments of about half a million rows. A run appends to one segment, so inserts touch one small hot
-part of the index however long the log is. Every segment has a Bloom filter, so a new id is answered from memory;
-what a filter lets through is looked up by (segment, key) and compared by its full text.
+The log is cut into segments of about half a million rows; a run appends to one of them. Every segment has a Bloom
+filter, so a new id is answered from memory; what a filter lets through is looked up in the segment's index
+(``keyindex``), and the rows found there are compared by their full text.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import sqlalchemy as sa
 
-from etl.bloom import Bloom, FilterStack, Probes, near
-from etl.seen import key_words, ordered, repeats
-from etl.state import rows
+from etl.bloom import Bloom, FilterStack, Probes
+from etl.keys import key_words, ordered, repeats
+from etl.state import keyindex, rows
+from etl.state.keyindex import Entries, Matches, Tail
 from etl.state.schema import Moment, microseconds, runs, sent_log, sent_segments, take_numbers
 
 if TYPE_CHECKING:
@@ -26,23 +27,23 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-#: Rows of a full segment. Its hot index is about 12 MB, its filter 2 MB.
+#: Rows of a full segment. Its index is 8 MB, its filter 2 MB.
 FULL = 1 << 19
 #: With fewer, every batch of new ids would ask the database about some of them, segment by segment.
 _BITS_PER_KEY = 32
 #: A segment takes no more rows after this long, so that old ones can be dropped whole.
 LONGEST = timedelta(days=7)
-#: Rows that may be in no stored filter before the filter is stored again, while recording and at a run's end.
+#: Numbers that may be in no stored filter before it is stored again, with the index, while recording and at a run's end.
 _TAIL, _TAIL_AT_END = 1 << 19, 1 << 14
 
 
 @dataclass
 class _Segment:
-    """What the run knows of a segment: rows up to ``last_number`` are in the filter."""
+    """What the run knows of a segment: rows up to ``last_number`` are in the filter, those up to ``stored_upto`` stored."""
 
     number: int
     last_number: int
-    bloom_upto: int
+    stored_upto: int
     rows: int
 
 
@@ -63,6 +64,7 @@ class SentLog:
         self._segments: dict[int, _Segment] = {}
         self._sealed = FilterStack()
         self._open: dict[int, Bloom] = {}
+        self._tails: dict[int, Tail] = {}
         self._own: int | None = None
         self._labels = rows.Labels()
         self._pending: _Segment | None = None
@@ -73,21 +75,33 @@ class SentLog:
         """Drop the filters."""
         self._sealed.close()
         self._open.clear()
+        self._tails.clear()
 
     # ------------------------------------------------------------------------------------- looking up
 
     def find(self, connection: sa.Connection, keys: np.ndarray, ids: pd.Series) -> dict[int, Found]:
         """Position → row, for those of ``ids`` that are in the log. ``keys``: their words, shape (n, 2)."""
-        order = near(keys[:, 0])
+        return self._find(connection, keys, ids, np.argsort(keys[:, 0]))
+
+    def _find(
+        self, connection: sa.Connection, keys: np.ndarray, ids: pd.Series, order: np.ndarray
+    ) -> dict[int, Found]:
+        """``order``: of the keys' first words."""
         probes = Probes(keys[order, 0])
         with self._guard:
             self._refresh(connection)
-            perhaps = list(self._candidates(probes))
-        found: dict[int, Found] = {}
-        for segment, candidates in perhaps:
-            positions = order[candidates]
-            found |= _exactly(connection, segment, rows.signed_keys(keys[positions]), positions, ids)
-        return found
+            perhaps = [(segment, order[candidates]) for segment, candidates in self._candidates(probes)]
+            # In one step with what is known of the segments: a tail goes when its segment is full.
+            matches = [
+                Matches(positions[found.positions], found.numbers)
+                for segment, positions in perhaps
+                if segment in self._tails
+                for found in self._tails[segment].find(keys[positions, 0])
+            ]
+        for segment, positions in perhaps:
+            found = keyindex.find(connection, segment, keys[positions, 0])
+            matches.append(Matches(positions[found.positions], found.numbers))
+        return _exactly(connection, matches, ids)
 
     def _candidates(self, probes: Probes) -> Iterator[tuple[int, np.ndarray]]:
         yield from self._sealed.candidates(probes)
@@ -113,6 +127,7 @@ class SentLog:
         del self._segments[segment]
         self._sealed.discard(segment)
         self._open.pop(segment, None)
+        self._tails.pop(segment, None)
 
     def _load(self, connection: sa.Connection, row: Any) -> None:
         known = self._segments.get(row.segment)
@@ -122,12 +137,20 @@ class SentLog:
             upto = known.last_number
         else:
             bloom, upto = _stored(connection, row)
-        bloom.add(Probes(_keys_after(connection, row, upto)))
-        self._segments[row.segment] = _Segment(row.segment, row.last_number, row.bloom_upto, row.rows)
+            self._tails.pop(row.segment, None)
+        self._read_after(connection, row, upto, bloom)
+        self._segments[row.segment] = _Segment(row.segment, row.last_number, row.stored_upto, row.rows)
         if row.segment == self._own or known:
             self._open[row.segment] = bloom
         else:
             self._sealed.add(row.segment, bloom)
+
+    def _read_after(self, connection: sa.Connection, row: Any, upto: int, bloom: Bloom) -> None:
+        """Learn the keys of the segment's rows after ``upto``, which ``bloom`` and the tail do not have yet."""
+        entries = _entries_after(connection, row, upto)
+        if len(entries):
+            bloom.add(Probes(entries.keys))
+            self._tails.setdefault(row.segment, Tail()).add(entries)
 
     # -------------------------------------------------------------------------------------- appending
 
@@ -140,15 +163,17 @@ class SentLog:
         order = ordered(keys)
         repeated = np.zeros(len(order), bool)
         repeated[1:] = repeats(keys[order])
-        known = self.find(connection, keys, sent["transaction_id"])
-        keep = order[~repeated & ~np.isin(order, list(known))]
+        known = self._find(connection, keys, sent["transaction_id"], order)
+        keep = np.sort(order[~repeated & ~np.isin(order, list(known))])
         if len(keep):
-            self._insert(connection, sent.iloc[keep], keys[keep], now)
+            new = sent if len(keep) == len(sent) else sent.iloc[keep]
+            self._insert(connection, new, keys[keep, 0], now)
         appended = np.zeros(len(sent), bool)
         appended[keep] = True
         return appended
 
     def _insert(self, connection: sa.Connection, new: pd.DataFrame, keys: np.ndarray, now: datetime) -> None:
+        """``keys``: the first words."""
         count = len(new)
         first = take_numbers(connection, "row", count)
         with self._guard:
@@ -158,7 +183,6 @@ class SentLog:
             [segment.number, self._epoch, microseconds(now)],
             [
                 range(first, first + count),
-                rows.signed_keys(keys).tolist(),
                 rows.texts(new["transaction_id"]),
                 rows.binaries(new["digest"]),
                 self._labels.of(connection, new["subscription"]),
@@ -167,11 +191,14 @@ class SentLog:
                 rows.event_times(new["timestamp"]),
             ],
         )
-        probes = Probes(np.ascontiguousarray(keys[:, 0]))
+        entries = Entries(keys, np.arange(first, first + count)).ordered()
+        probes = Probes(entries.keys)
         with self._guard:
-            # More keys than the log has only make the filter less sharp, should this transaction fail.
+            # Should this transaction fail, all that is known of the segment is forgotten; until then, entries without
+            # a row find nothing.
             self._open[segment.number].add(probes)
-            grown = _Segment(segment.number, first + count - 1, segment.bloom_upto, segment.rows + count)
+            self._tails.setdefault(segment.number, Tail()).add(entries)
+            grown = _Segment(segment.number, first + count - 1, segment.stored_upto, segment.rows + count)
             self._update(connection, grown, now)
             self._pending = grown
 
@@ -184,20 +211,22 @@ class SentLog:
             "last_sent": sa.case((columns.last_sent < at, at), else_=columns.last_sent),
         }
         connection.execute(sent_segments.update().where(columns.segment == grown.number).values(values))
-        if grown.rows >= FULL or grown.last_number - grown.bloom_upto >= _TAIL:
+        if grown.rows >= FULL or grown.last_number - grown.stored_upto >= _TAIL:
             self._store_filter(connection, grown)
 
     def _store_filter(self, connection: sa.Connection, segment: _Segment) -> None:
-        segment.bloom_upto = segment.last_number
+        # The tail stays: readers whose transaction began before this one do not see what is stored here.
+        keyindex.store(connection, segment.number, self._tails[segment.number].after(segment.stored_upto))
+        upto = segment.stored_upto = segment.last_number
         update = sent_segments.update().where(sent_segments.c.segment == segment.number)
         blob = self._open[segment.number].to_bytes()
-        connection.execute(update.values(bloom=blob, bloom_upto=segment.bloom_upto))
+        connection.execute(update.values(bloom=blob, stored_upto=upto))
 
     def finish(self, connection: sa.Connection) -> None:
         """At a run's end: store the filter if many rows are in none, for those who read the log next."""
         with self._guard:
             segment = self._segments.get(self._own) if self._own else None
-            if segment and segment.last_number - segment.bloom_upto >= _TAIL_AT_END:
+            if segment and segment.last_number - segment.stored_upto >= _TAIL_AT_END:
                 self._store_filter(connection, segment)
 
     def committed(self) -> None:
@@ -215,6 +244,7 @@ class SentLog:
             if self._own:
                 self._segments.pop(self._own, None)
                 self._open.pop(self._own, None)
+                self._tails.pop(self._own, None)
             self._own = self._pending = None
 
     def _writable(self, connection: sa.Connection, next_number: int, now: datetime) -> _Segment:
@@ -224,6 +254,7 @@ class SentLog:
             return own
         if own:
             self._sealed.add(own.number, self._open.pop(own.number))
+            self._tails.pop(own.number, None)
         self._own = self._take_over(connection, now) or self._new_segment(connection, next_number, now)
         return self._segments[self._own]
 
@@ -240,10 +271,11 @@ class SentLog:
         number = int(row.segment)
         connection.execute(sent_segments.update().where(columns.segment == number).values(owner=self._epoch))
         self._sealed.discard(number)
+        self._tails.pop(number, None)
         bloom, upto = _stored(connection, row, FULL)
-        bloom.add(Probes(_keys_after(connection, row, upto)))
+        self._read_after(connection, row, upto, bloom)
         self._open[number] = bloom
-        self._segments[number] = _Segment(number, row.last_number, row.bloom_upto, row.rows)
+        self._segments[number] = _Segment(number, row.last_number, row.stored_upto, row.rows)
         return number
 
     def _new_segment(self, connection: sa.Connection, next_number: int, now: datetime) -> int:
@@ -259,7 +291,7 @@ class SentLog:
                 last_number=before,
                 first_sent=now,
                 last_sent=now,
-                bloom_upto=before,
+                stored_upto=before,
             )
         )
         self._open[number] = Bloom.sized(FULL, _BITS_PER_KEY)
@@ -269,46 +301,60 @@ class SentLog:
 
 _SEGMENT_COLUMNS = (
     *(sent_segments.c.segment, sent_segments.c.rows, sent_segments.c.first_number),
-    *(sent_segments.c.last_number, sent_segments.c.bloom_upto),
+    *(sent_segments.c.last_number, sent_segments.c.stored_upto),
 )
 
 
 def _stored(connection: sa.Connection, row: Any, capacity: int = 0) -> tuple[Bloom, int]:
-    """The stored filter and the last number in it; where there is none, an empty one of the size needed."""
-    if row.bloom_upto < row.first_number:
+    """The stored filter and the number up to which rows are known; where there is none, an empty one of the size needed."""
+    if row.stored_upto < row.first_number:
         return Bloom.sized(max(row.rows, capacity), _BITS_PER_KEY), row.first_number - 1
     blob = connection.execute(
         sa.select(sent_segments.c.bloom).where(sent_segments.c.segment == row.segment)
     ).scalar_one()
-    return Bloom.from_bytes(blob), row.bloom_upto
+    return Bloom.from_bytes(blob), row.stored_upto
 
 
-def _keys_after(connection: sa.Connection, row: Any, number: int) -> np.ndarray:
-    """The keys of the segment's rows after ``number``."""
+def index_anew(connection: sa.Connection, segment: int, first: int, last: int) -> None:
+    """Store the filter and the index of a segment, as its rows, numbered ``first`` to ``last``, have it."""
+    entries = keyindex.of_rows(connection, segment, first, last)
+    bloom = Bloom.sized(FULL, _BITS_PER_KEY)
+    bloom.add(Probes(entries.keys))
+    keyindex.store(connection, segment, entries)
+    update = sent_segments.update().where(sent_segments.c.segment == segment)
+    connection.execute(update.values(bloom=bloom.to_bytes(), stored_upto=last))
+
+
+def numbers_of(connection: sa.Connection, keys: np.ndarray) -> np.ndarray:
+    """The numbers (int64) of the rows, of any account, that have one of ``keys`` (uint64)."""
+    numbers = [np.empty(0, np.int64)]
+    for row in connection.execute(sa.select(*_SEGMENT_COLUMNS)).all():
+        numbers.append(keyindex.find(connection, row.segment, keys).numbers)
+        numbers.append(_entries_after(connection, row, row.stored_upto).find(keys).numbers)
+    return np.unique(np.concatenate(numbers))
+
+
+def _entries_after(connection: sa.Connection, row: Any, number: int) -> Entries:
+    """The entries of the segment's rows after ``number``: those between belong to runs at the same time, and are few."""
     if number >= row.last_number:
-        return np.empty(0, np.uint64)
-    in_segment = sent_log.c.segment == row.segment
-    if number >= row.first_number:
-        # Adding 0 keeps the index on segments out of it: the end of the table is the shorter way.
-        in_segment = (sent_log.c.segment + 0 == row.segment) & sent_log.c.number.between(
-            number + 1, row.last_number
-        )
-    return rows.unsigned_keys(list(connection.execute(sa.select(sent_log.c.key).where(in_segment)).scalars()))
+        return keyindex.together([])
+    return keyindex.of_rows(connection, row.segment, number + 1, row.last_number)
 
 
-def _exactly(
-    connection: sa.Connection, segment: int, keys: np.ndarray, positions: np.ndarray, ids: pd.Series
-) -> dict[int, Found]:
-    """Those of ``positions`` whose id is in the segment, letter for letter."""
+def _exactly(connection: sa.Connection, matches: list[Matches], ids: pd.Series) -> dict[int, Found]:
+    """Position → row, for those whose id is that of a row, letter for letter."""
+    positions = np.concatenate([found.positions for found in matches] or [np.empty(0, np.int64)])
+    numbers = np.concatenate([found.numbers for found in matches] or [np.empty(0, np.int64)])
+    if not len(numbers):
+        return {}
     columns = sent_log.c
-    query = sa.select(columns.transaction_id, columns.digest, columns.run).where(
-        columns.segment == segment, rows.members(columns.key, keys, connection.dialect.name)
+    query = sa.select(columns.number, columns.transaction_id, columns.digest, columns.run).where(
+        rows.members(columns.number, np.unique(numbers), connection.dialect.name)
     )
     there = {row[0]: row for row in connection.execute(query)}
-    if not there:
-        return {}
+    texts = rows.texts(ids.iloc[positions])
     return {
-        position: Found(bytes(row[1]), row[2])
-        for position, text in zip(positions.tolist(), rows.texts(ids.iloc[positions]), strict=True)
-        if (row := there.get(text)) is not None
+        position: Found(bytes(row[2]), row[3])
+        for position, number, text in zip(positions.tolist(), numbers.tolist(), texts, strict=True)
+        if (row := there.get(number)) is not None and row[1] == text
     }

@@ -159,7 +159,7 @@ class _Tables:
     def _sent(self, epoch: int, now: datetime) -> dict[str, Any]:
         number = len(self.sent) + 1
         return {
-            "number": number, "segment": 1, "key": number, "transaction_id": f"t{number}", "digest": bytes(16),
+            "number": number, "segment": 1, "transaction_id": f"t{number}", "digest": bytes(16),
             "subscription": 1, "customer_id": f"customer-{self.random.randrange(400):04d}",
             "event_type": 2 + self.random.randrange(40), "run": epoch, "sent_at": microseconds(now),
             "event_time": microseconds(now - timedelta(minutes=self.random.randrange(120))),
@@ -177,7 +177,7 @@ class _Tables:
         first, last = self.runs[0]["started"], self.runs[-1]["started"]
         segment = {
             "segment": 1, "account": self.account, "owner": 1, "rows": len(self.sent), "first_number": 1,
-            "last_number": len(self.sent), "first_sent": first, "last_sent": last, "bloom_upto": 0,
+            "last_number": len(self.sent), "first_sent": first, "last_sent": last, "stored_upto": 0,
         }  # fmt: skip
         of = {"pipeline": self.pipeline, "account": self.account}
         whole = {**of, "since": DAY, "until": self.reached}

@@ -1,0 +1,56 @@
+"""Keys: 16 bytes that stand for a transaction_id, so that ids are told apart and found by arrays of numbers. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from xxhash import xxh3_128_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+
+WIDTH = 16
+
+
+def hashes(texts: Iterable[bytes]) -> list[bytes]:
+    """XXH3, 128 bits, of each text.
+
+    It need not be cryptographic, which would take six times as long. For ids: the sent log compares them letter for
+    letter, and whoever could choose two ids of one run so that their keys are the same could choose the same id twice.
+    For bodies: a digest tells apart what was sent under one id, and nobody gains by another body of the same digest.
+    """
+    return list(map(xxh3_128_digest, texts))
+
+
+def words_of(transaction_ids: Iterable[str]) -> np.ndarray:
+    """The keys of ids as uint64 of shape (n, 2); half surrogate pairs count as they are."""
+    texts = (text.encode(errors="surrogatepass") for text in transaction_ids)
+    return np.frombuffer(b"".join(hashes(texts)), "<u8").reshape(-1, 2)
+
+
+def key_words(keys: pd.Series | pa.Array | np.ndarray) -> np.ndarray:
+    """The 16-byte keys (``binary[16]``, or numpy ``V16``) as uint64 of shape (n, 2), little-endian."""
+    if isinstance(keys, np.ndarray) and keys.dtype.kind == "V":
+        return np.ascontiguousarray(keys).view("<u8").reshape(-1, 2)
+    array = pa.array(keys, pa.binary(WIDTH))
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    words = np.frombuffer(array.buffers()[1] or b"", "<u8").reshape(-1, 2)
+    return words[array.offset : array.offset + len(array)]
+
+
+def ordered(words: np.ndarray) -> np.ndarray:
+    """The stable order (int64) of keys, shape (n, 2). Where no first words are the same, they alone decide it."""
+    order = np.argsort(words[:, 0])
+    first = words[order, 0]
+    return order if (first[1:] != first[:-1]).all() else np.lexsort((words[:, 1], words[:, 0]))
+
+
+def repeats(words: np.ndarray) -> np.ndarray:
+    """Bool for every key but the first: whether it is the same as the one before."""
+    same: np.ndarray = (words[1:, 0] == words[:-1, 0]) & (words[1:, 1] == words[:-1, 1])
+    return same
