@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import islice
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
 #: Seconds that a run being stopped waits for what is in flight (issue: Ctrl-C ends within ten seconds).
 GRACE_SECONDS = 7.0
 _POLL_SECONDS = 0.01
+#: Chunks handed over in one go: each time, other threads may take the interpreter's lock for a while.
+_TOGETHER = 8
 
 
 @dataclass(frozen=True)
@@ -270,12 +273,15 @@ class _Line:
         ]
 
     def _submit(self, events: pd.DataFrame) -> None:
-        for chunk in chunks(events):
-            self._look_up()
-            while not (self.delivery.ready(_POLL_SECONDS) and self.recorder.has_room(len(chunk))):
+        waiting = chunks(events)
+        while some := list(islice(waiting, _TOGETHER)):
+            while some:
                 self._look_up()
-                time.sleep(_POLL_SECONDS)
-            self.delivery.submit(chunk)
+                fitting = self.recorder.fitting(some) if self.delivery.ready(_POLL_SECONDS) else []
+                taken = self.delivery.offer(fitting)
+                some = some[taken:]
+                if not taken:
+                    time.sleep(_POLL_SECONDS)
 
     def _drain(self) -> None:
         """Wait until every chunk is answered and its answer collected."""

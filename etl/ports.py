@@ -119,18 +119,18 @@ class ChunkResult:
 
 
 class Delivery(Protocol):
-    """Requests in flight: one thread submits, another may collect the results."""
+    """Requests in flight: one thread offers chunks, another may collect the results."""
 
-    def submit(self, chunk: Chunk) -> None:
-        """Hand a chunk over; blocks while too much is in flight. Raises what stopped the delivery."""
+    def offer(self, chunks: Sequence[Chunk]) -> int:
+        """Hand over as many, from the first, as there is room for; how many. Raises what stopped the delivery."""
         ...
 
     def ready(self, timeout: float | None = None) -> bool:
-        """Wait until ``submit`` would not block, or ``timeout`` seconds; whether it would not."""
+        """Wait until there is room for a chunk, or ``timeout`` seconds; whether there is."""
         ...
 
     def results(self) -> list[ChunkResult]:
-        """Chunks that ended since the last call; does not block, and never raises: see ``submit``."""
+        """Chunks that ended since the last call; does not block, and never raises: see ``offer``."""
         ...
 
     def drain(self, timeout: float | None = None) -> None:

@@ -1,7 +1,7 @@
 """Confirm, then record: a thread that takes what Metronome confirmed and commits it to the state, in groups.
 
 The bound of DESIGN §3 is kept here: ids that Metronome confirmed and the state does not yet hold are at most
-``MAX_UNRECORDED`` (``has_room`` counts those in flight as if they were confirmed) and at most a few seconds
+``MAX_UNRECORDED`` (``fitting`` counts those in flight as if they were confirmed) and at most a few seconds
 old, however long the source or a retry takes, because this thread waits for neither.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from etl.breaker import Breaker
-    from etl.ports import ChunkResult, DeadLetter, Delivery, RunLog
+    from etl.ports import Chunk, ChunkResult, DeadLetter, Delivery, RunLog
     from etl.report import Counts
 
     #: Makes the dead letters of pairs: (pairs, outcome, a reason for each) → letters.
@@ -95,11 +95,13 @@ class Recorder:
         with self._lock:
             self._ended.extend(numbers)
 
-    def has_room(self, events: int) -> bool:
-        """Whether ``events`` more may be sent without passing the bound. Raises what the recording failed with."""
+    def fitting(self, chunks: Sequence[Chunk]) -> Sequence[Chunk]:
+        """The first of ``chunks``, as many as may be sent without passing the bound. Raises what the recording failed with."""
         self.check()
         with self._lock:
-            return self._unrecorded + self._delivery.in_flight + events <= MAX_UNRECORDED
+            room = MAX_UNRECORDED - self._unrecorded - self._delivery.in_flight
+        sizes = np.cumsum([len(chunk) for chunk in chunks])
+        return chunks[: int(np.searchsorted(sizes, room, "right"))]
 
     def check(self) -> None:
         """Raise what the recording failed with, if it did."""
@@ -141,7 +143,7 @@ class Recorder:
         )
 
     def _collect(self) -> None:
-        # In one step for has_room: what is no longer in flight is already counted as unrecorded.
+        # In one step for fitting: what is no longer in flight is already counted as unrecorded.
         with self._lock:
             results = self._delivery.results()
             for result in results:

@@ -12,7 +12,7 @@ from etl.pipeline import run
 from tests.support.workspace import Workspace, ago, track
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from etl.ports import Chunk, Delivery, Destination
     from etl.report import Report
@@ -42,9 +42,9 @@ class _Handing:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.delivery, name)
 
-    def submit(self, chunk: Chunk) -> None:
+    def offer(self, chunks: Sequence[Chunk]) -> int:
         self.other = self.other or self.other_run()
-        self.delivery.submit(chunk)
+        return self.delivery.offer(chunks)
 
 
 def test_who_records_a_pair_last_found_it_already_sent(workspace: Workspace) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import queue
 import struct
 import subprocess
 import sys
@@ -18,13 +19,15 @@ from typing import IO, TYPE_CHECKING, cast
 from etl.errors import MetronomeError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from etl.destinations.endpoint import Endpoint
     from etl.destinations.parcels import Outcome, Parcel, Reporting
     from etl.destinations.sending import Terms
 
 #: Before each parcel: its number, how many events, how many bytes.
 HEADER = struct.Struct("<qqq")
-#: Of the pipe, where the system lets it have so many: parcels wait in it while the process is busy with others.
+#: Of the pipe, where the system lets it have so many, and of what is written to it at once.
 PIPE_BYTES = 1 << 20
 _CLOSING_SECONDS = 5.0
 #: The same modules as here, wherever they are imported from.
@@ -40,49 +43,66 @@ class ProcessCarrier:
         self._endpoint = endpoint
         self._terms = terms
         self._process: subprocess.Popen[bytes] | None = None
+        self._outgoing: queue.SimpleQueue[Sequence[Parcel] | None] = queue.SimpleQueue()
         self._closing = False
 
     def start(self, reporting: Reporting) -> None:
         """Nothing is started before the first parcel."""
         self._reporting = reporting
 
-    def carry(self, parcel: Parcel) -> None:
-        """Writes the parcel to the process, which takes it at once."""
-        pipe = self._pipe()
-        with suppress(OSError):  # it has ended; the receiver will tell
-            pipe.write(HEADER.pack(parcel.number, len(parcel), len(parcel.body)))
-            pipe.write(bytes(parcel.ends))
-            pipe.write(parcel.body)
-            pipe.flush()
+    def carry(self, parcels: Sequence[Parcel]) -> None:
+        """Has the parcels written to the process, by a thread of its own: the pipe may be full."""
+        if self._process is None:
+            self._start()
+        self._outgoing.put(parcels)
 
     def close(self) -> None:
         """Ends the process; whatever it was about is given up."""
         self._closing = True
         if self._process is None:
             return
-        with suppress(OSError):  # it may have ended before
-            self._pipe().close()
+        self._outgoing.put(None)
         try:
             self._process.wait(_CLOSING_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._writer.join(_CLOSING_SECONDS)
         self._receiver.join(_CLOSING_SECONDS)
 
-    def _pipe(self) -> IO[bytes]:
-        """Where parcels go; starts the process if there is none yet."""
-        if self._process is None:
-            command = [sys.executable, "-c", _START, json.dumps(sys.path)]
-            process = subprocess.Popen(  # noqa: S603 - this interpreter, with our own words
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pipesize=PIPE_BYTES
-            )
-            self._process = process
-            self._receiver = threading.Thread(
-                target=self._receive, args=(process,), name="metronome-delivery", daemon=True
-            )
-            self._receiver.start()
-            pickle.dump((self._endpoint, self._terms), cast("IO[bytes]", process.stdin))
-        return cast("IO[bytes]", self._process.stdin)
+    def _start(self) -> None:
+        command = [sys.executable, "-c", _START, json.dumps(sys.path)]
+        process = subprocess.Popen(  # noqa: S603 - this interpreter, with our own words
+            command,
+            bufsize=PIPE_BYTES,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pipesize=PIPE_BYTES,
+        )
+        self._process = process
+        self._writer = threading.Thread(
+            target=self._write, args=(process,), name="metronome-parcels", daemon=True
+        )
+        self._receiver = threading.Thread(
+            target=self._receive, args=(process,), name="metronome-delivery", daemon=True
+        )
+        self._writer.start()
+        self._receiver.start()
+
+    # ---------------------------------------------------------------------------- the writer's thread
+
+    def _write(self, process: subprocess.Popen[bytes]) -> None:
+        with (
+            suppress(OSError),
+            cast("IO[bytes]", process.stdin) as pipe,
+        ):  # if it has ended, the receiver will tell
+            pickle.dump((self._endpoint, self._terms), pipe)
+            while (parcels := self._outgoing.get()) is not None and not self._closing:
+                for parcel in parcels:
+                    pipe.write(HEADER.pack(parcel.number, len(parcel), len(parcel.body)))
+                    pipe.write(bytes(parcel.ends))
+                    pipe.write(parcel.body)
+                pipe.flush()
 
     # -------------------------------------------------------------------------- the receiver's thread
 

@@ -14,6 +14,7 @@ from etl.destinations.parcels import Parcel
 from etl.ports import ChunkResult
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
     from etl.destinations.parcels import Carrier, Outcome
@@ -57,9 +58,9 @@ class MetronomeDelivery:
         self._carrier.close()
 
     def ready(self, timeout: float | None = None) -> bool:
-        """Waits until ``submit`` would not block, or for ``timeout`` seconds; tells whether it would not.
+        """Waits until there is room for a chunk, or for ``timeout`` seconds; tells whether there is.
 
-        For callers who have results to record while Metronome is slow.
+        For callers who have results to record while Metronome is slow. True too once ``offer`` would raise.
         """
         with self._changed:
             if self._full():
@@ -68,16 +69,32 @@ class MetronomeDelivery:
 
     def submit(self, chunk: Chunk) -> None:
         """Hands a chunk over; blocks while too much is in flight. Raises ``MetronomeError`` once stopped."""
+        while not self.offer([chunk]):
+            self.ready()
+
+    def offer(self, chunks: Sequence[Chunk]) -> int:
+        """Hands over as many, from the first, as there is room for; how many. Never waits for room.
+
+        Raises ``MetronomeError`` once stopped.
+        """
+        parcels: list[Parcel] = []
         with self._changed:
-            while self._failure is None and self._full():
-                self._wait(len(self._chunks) * 3 // 4)
             self._raise_failure()
-            self._numbered += 1
-            parcel = Parcel(self._numbered, chunk.body, chunk.ends)
-            self._chunks[parcel.number] = chunk
-            self._bytes += len(chunk.body)
-            self._events += len(chunk)
-        self._carrier.carry(parcel)
+            for chunk in chunks:
+                if self._full():
+                    break
+                parcels.append(self._numbered_parcel(chunk))
+        if parcels:
+            self._carrier.carry(parcels)
+        return len(parcels)
+
+    def _numbered_parcel(self, chunk: Chunk) -> Parcel:
+        """From now on the chunk is on its way."""
+        self._numbered += 1
+        self._chunks[self._numbered] = chunk
+        self._bytes += len(chunk.body)
+        self._events += len(chunk)
+        return Parcel(self._numbered, chunk.body, chunk.ends)
 
     def results(self) -> list[ChunkResult]:
         """Chunks that ended since the last call; a chunk that was given up never ends here."""

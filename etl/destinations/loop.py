@@ -1,4 +1,4 @@
-"""Carries parcels in an event loop in a thread of its own.
+"""Carries parcels in an event loop: ``Sending``; and, in this process, in a thread of its own: ``LoopCarrier``.
 
 Parcels handed over while the loop is busy are picked up together, by one wake-up.
 """
@@ -15,6 +15,8 @@ from etl.destinations.wire import Wire
 from etl.errors import MetronomeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from etl.destinations.endpoint import Endpoint
     from etl.destinations.pace import Clock
     from etl.destinations.parcels import Outcome, Parcel, Reporting
@@ -23,73 +25,42 @@ if TYPE_CHECKING:
 _CLOSING_SECONDS = 5.0
 
 
-class LoopCarrier:
-    """:class:`etl.destinations.parcels.Carrier` in this process."""
+class Sending:
+    """Parcels on their way, within one event loop: every call comes from its thread."""
 
-    def __init__(self, endpoint: Endpoint, terms: Terms, clock: Clock) -> None:
+    def __init__(self, endpoint: Endpoint, terms: Terms, clock: Clock, reporting: Reporting) -> None:
         self._endpoint = endpoint
         self._terms = terms
         self._clock = clock
-        self._lock = threading.Lock()
-        self._inbox: list[Parcel] = []
+        self._reporting = reporting
         self._tasks: dict[asyncio.Task[Outcome | None], Job] = {}
         self._stopped = False
-        self._running: Future[None] = Future()
-        self._thread = threading.Thread(target=self._work, name="metronome-delivery", daemon=True)
-
-    def start(self, reporting: Reporting) -> None:
-        """Starts the thread."""
-        self._reporting = reporting
-        self._thread.start()
-        self._running.result()
-
-    def carry(self, parcel: Parcel) -> None:
-        """Hands the parcel to the loop."""
-        with self._lock:
-            self._inbox.append(parcel)
-            first = len(self._inbox) == 1
-        if first:
-            self._loop.call_soon_threadsafe(self._begin)
-
-    def close(self) -> None:
-        """Cancels every request and ends the thread."""
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._closing.set)
-            self._thread.join(_CLOSING_SECONDS)
-
-    # ------------------------------------------------------------------------------ the loop's thread
-
-    def _work(self) -> None:
-        try:
-            asyncio.run(self._serve())
-        except BaseException as error:  # noqa: BLE001 - handed to the pipeline's thread
-            if self._running.done():
-                self._reporting.failed(unexpected("Sending", error), lost=True)
-            else:
-                self._running.set_exception(error)
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
         self._closing = asyncio.Event()
+
+    async def serve(self, ready: Callable[[], None]) -> None:
+        """Sends until it is closed; ``ready`` is called once parcels can be taken."""
+        self._loop = asyncio.get_running_loop()
         async with Wire(self._endpoint) as wire:
             self._sender = Sender(wire, self._terms, self._clock)
-            self._running.set_result(None)
+            ready()
             await self._closing.wait()
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _begin(self) -> None:
-        with self._lock:
-            parcels, self._inbox = self._inbox, []
-        for parcel in parcels:
-            if self._stopped:
-                self._reporting.ended(parcel.number, None)
-                continue
-            job = Job(parcel)
-            task = self._loop.create_task(self._run(job))
-            self._tasks[task] = job
-            task.add_done_callback(self._done)
+    def close(self) -> None:
+        """Cancels every request and ends ``serve``."""
+        self._closing.set()
+
+    def begin(self, parcel: Parcel) -> None:
+        """Sends the parcel, as soon as it may be."""
+        if self._stopped:
+            self._reporting.ended(parcel.number, None)
+            return
+        job = Job(parcel)
+        task = self._loop.create_task(self._run(job))
+        self._tasks[task] = job
+        task.add_done_callback(self._done)
 
     async def _run(self, job: Job) -> Outcome | None:
         try:
@@ -113,6 +84,61 @@ class LoopCarrier:
         for task, job in self._tasks.items():
             if not job.on_wire:
                 task.cancel()
+
+
+class LoopCarrier:
+    """:class:`etl.destinations.parcels.Carrier` in this process."""
+
+    def __init__(self, endpoint: Endpoint, terms: Terms, clock: Clock) -> None:
+        self._endpoint = endpoint
+        self._terms = terms
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._inbox: list[Parcel] = []
+        self._running: Future[None] = Future()
+        self._thread = threading.Thread(target=self._work, name="metronome-delivery", daemon=True)
+
+    def start(self, reporting: Reporting) -> None:
+        """Starts the thread."""
+        self._reporting = reporting
+        self._thread.start()
+        self._running.result()
+
+    def carry(self, parcels: Sequence[Parcel]) -> None:
+        """Hands the parcels to the loop."""
+        with self._lock:
+            first = not self._inbox
+            self._inbox += parcels
+        if first:
+            self._loop.call_soon_threadsafe(self._begin)
+
+    def close(self) -> None:
+        """Cancels every request and ends the thread."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._sending.close)
+            self._thread.join(_CLOSING_SECONDS)
+
+    # ------------------------------------------------------------------------------ the loop's thread
+
+    def _work(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:  # noqa: BLE001 - handed to the pipeline's thread
+            if self._running.done():
+                self._reporting.failed(unexpected("Sending", error), lost=True)
+            else:
+                self._running.set_exception(error)
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._sending = Sending(self._endpoint, self._terms, self._clock, self._reporting)
+        await self._sending.serve(lambda: self._running.set_result(None))
+
+    def _begin(self) -> None:
+        with self._lock:
+            parcels, self._inbox = self._inbox, []
+        for parcel in parcels:
+            self._sending.begin(parcel)
 
 
 def unexpected(what: str, error: BaseException) -> MetronomeError:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from etl.destinations.answers import Answer, describe, judge, property_values, retry_after
 from etl.destinations.pace import Clock, Concurrency, RateLimiter, back_off
-from etl.destinations.parcels import Outcome
+from etl.destinations.parcels import ALL_SENT, Outcome
 from etl.errors import MetronomeError
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ class Job:
 
     def outcome(self) -> Outcome:
         """What became of the parcel, once nothing of it is left to send."""
-        return Outcome(self.refused, frozenset(self.too_old), self.requests, self.retries)
+        outcome = Outcome(self.refused, frozenset(self.too_old), self.requests, self.retries)
+        return ALL_SENT if outcome == ALL_SENT else outcome
 
 
 class Sender:

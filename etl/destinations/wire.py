@@ -1,7 +1,7 @@
 """One POST to Metronome: the connection, the headers, and what comes back. The token lives nowhere else.
 
-The transport is httpx over aiohttp (``httpx-aiohttp``), asked directly: an ``httpx.AsyncClient`` before it adds
-redirects, cookies and auth flows that ingest must not use, and doubles what a request costs (docs/delivery.md).
+The client is aiohttp's: what httpx adds around it (redirects, cookies and auth flows that ingest must not use; requests
+and responses of its own) is two thirds of what a request costs (docs/decisions/0009-aiohttp-for-ingest.md).
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import gzip
 import ssl
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Self
 
 import aiohttp
-import httpx
-from httpx_aiohttp import AiohttpTransport
+from yarl import URL
 
 from etl.destinations.answers import Answer
 from etl.destinations.endpoint import NoAnswer
@@ -33,26 +32,19 @@ class Wire:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._url = httpx.URL(endpoint.url)
+        self._url = URL(endpoint.url, encoded=True)
         self._token = endpoint.headers["authorization"].removeprefix("Bearer ").encode()
-        # With the encoding given, httpx need not find it out anew for each request.
-        self._headers = httpx.Headers(dict(endpoint.headers), encoding="ascii")
 
     async def __aenter__(self) -> Self:
         """Nothing is connected before the first request."""
-        tls = self._endpoint.tls or _tls(self._url)
-        self._transport = AiohttpTransport(
-            verify=tls,
-            proxy=httpx.Proxy(self._endpoint.proxy) if self._endpoint.proxy else None,
-            client=lambda: _session(self._endpoint.connections, tls),
-        )
+        self._session = _session(self._endpoint, self._endpoint.tls or _tls(self._url))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Closes every connection at once."""
-        await self._transport.aclose()
+        await self._session.close()
 
     async def post(self, body: bytes) -> Answer | NoAnswer:
         """Sends one body. Never raises for what the network or Metronome does.
@@ -64,62 +56,44 @@ class Wire:
                 return await self._exchange(body)
         except TimeoutError:
             return NoAnswer(f"no answer within {self._endpoint.timeout:g} s")
-        except (httpx.TransportError, aiohttp.ClientError, OSError, EOFError) as error:
+        except (aiohttp.ClientError, OSError, EOFError) as error:
             return NoAnswer(_explain(error))
 
     async def _exchange(self, body: bytes) -> Answer:
         if self._endpoint.gzip:
             body = gzip.compress(body, 1, mtime=0)
-        request = _Post(self._url, self._headers, body)
-        response = await self._transport.handle_async_request(request)
-        try:
-            text = await _beginning(cast("httpx.AsyncByteStream", response.stream))
-        finally:
-            await response.aclose()
-        return _answer(response, text.replace(self._token, "…".encode()))
+        posted = self._session.post(self._url, data=body, proxy=self._endpoint.proxy, allow_redirects=False)
+        async with posted as response:
+            text = await _beginning(response.content)
+            content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+            retry_after = response.headers.get("retry-after")
+        return Answer(response.status, content_type, retry_after, text.replace(self._token, "…".encode()))
 
 
-class _Post(httpx.Request):
-    """A request whose parts are ready: building headers and streams anew is a tenth of what sending one costs."""
+def _tls(url: URL) -> ssl.SSLContext:
+    """The public authorities as httpx has them; plain http needs none, and loading them takes a tenth of a second."""
+    if url.scheme == "http":
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    import httpx
 
-    def __init__(self, url: httpx.URL, headers: httpx.Headers, body: bytes) -> None:
-        self.method = "POST"
-        self.url = url
-        self.headers = headers
-        self.extensions = {}
-        self._body = body
-
-    @property
-    def content(self) -> bytes:
-        return self._body
+    return httpx.create_ssl_context()
 
 
-def _tls(url: httpx.URL) -> ssl.SSLContext:
-    """Plain http needs no authorities, and loading them takes a tenth of a second."""
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if url.scheme == "http" else httpx.create_ssl_context()
-
-
-def _session(connections: int, tls: ssl.SSLContext) -> aiohttp.ClientSession:
+def _session(endpoint: Endpoint, tls: ssl.SSLContext) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=connections, ssl=tls, keepalive_timeout=_IDLE_SECONDS),
+        headers=endpoint.headers,
+        connector=aiohttp.TCPConnector(limit=endpoint.connections, ssl=tls, keepalive_timeout=_IDLE_SECONDS),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+        auto_decompress=False,
     )
 
 
-async def _beginning(stream: httpx.AsyncByteStream) -> bytes:
+async def _beginning(content: aiohttp.StreamReader) -> bytes:
     text = b""
-    async for piece in stream:
+    while len(text) < _ANSWER_BYTES and (piece := await content.readany()):
         text += piece
-        if len(text) >= _ANSWER_BYTES:
-            break
     return text
-
-
-def _answer(response: httpx.Response, text: bytes) -> Answer:
-    headers = {name.lower(): value.decode("latin-1") for name, value in response.headers.raw}
-    content_type = headers.get(b"content-type", "").partition(";")[0].strip().lower()
-    return Answer(response.status_code, content_type, headers.get(b"retry-after"), text)
 
 
 _FAULTS: tuple[tuple[type[BaseException], str], ...] = (
@@ -136,9 +110,8 @@ _FAULTS: tuple[tuple[type[BaseException], str], ...] = (
 
 def _explain(error: BaseException) -> str:
     """In our words: what the library says may hold headers, or bytes of the server's choosing."""
-    cause = error if isinstance(error, aiohttp.ClientError) else error.__cause__ or error
-    reason = next((text for kind, text in _FAULTS if isinstance(cause, kind)), "the connection broke")
-    detail = cause.strerror if isinstance(cause, OSError) else None
-    if isinstance(cause, aiohttp.ClientConnectorError):
-        detail = cause.os_error.strerror
+    reason = next((text for kind, text in _FAULTS if isinstance(error, kind)), "the connection broke")
+    detail = error.strerror if isinstance(error, OSError) else None
+    if isinstance(error, aiohttp.ClientConnectorError):
+        detail = error.os_error.strerror
     return f"{reason} ({detail})" if detail else reason

@@ -258,7 +258,7 @@ def test_concurrency_recovers_after_an_outage():
                 delivery.submit(chunk)
             delivery.drain()
             assert len(delivery.results()) == 400
-            assert delivery._carrier._sender.concurrency.limit == 8
+            assert delivery._carrier._sending._sender.concurrency.limit == 8
 
 
 def test_retry_for_counts_from_the_first_failure_of_a_request():

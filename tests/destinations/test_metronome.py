@@ -126,7 +126,8 @@ def test_the_token_is_in_no_log_message_or_traceback(reply, caplog, capfd):
                 repr(delivery),
                 repr(vars(delivery)),
                 repr(vars(destination)),
-                repr(delivery._carrier._sender.__dict__),
+                repr(vars(delivery._carrier._sending)),
+                repr(vars(delivery._carrier._sending._sender)),
                 repr(vars(delivery._carrier)),
             ]
     assert results == []
