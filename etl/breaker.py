@@ -27,12 +27,16 @@ class Breaker:
     _accepted: bool = False
 
     def judge(self, counts: Counts, result: ChunkResult | None) -> None:
-        """After a chunk's answer (``result``) or a commit (None). Raises ``CircuitBreakerError``."""
+        """After a chunk's answer (``result``) or a commit (None), which alone makes letters new.
+
+        Raises ``CircuitBreakerError``.
+        """
         if not self.enabled:
             return
-        if result is not None:
+        if result is None:
+            self._judge_counts(counts)
+        else:
             self._judge_chunk(result)
-        self._judge_counts(counts)
 
     def _judge_chunk(self, result: ChunkResult) -> None:
         if self._accepted:

@@ -30,17 +30,17 @@ def decide(
     ``first``: bool, False where an earlier pair of this run had the id. ``known``: int8, from ``RunLog.lookup``.
     """
     stamps = pa.array(timestamps)
-    return np.select(
-        [
-            ~first | (known == THIS_RUN),
-            known == SAME,
-            known == OTHER,
-            _true(pc.less(stamps, canonical(now - max_age))),
-            _true(pc.greater(stamps, canonical(now + MAX_AHEAD))),
-        ],
-        ["duplicate", "already_sent", "drift", "too_old", "in_future"],
-        default="send",
-    ).astype(object)
+    found = np.full(len(timestamps), "send", dtype=object)
+    # From the last to the first: the first that applies is what stays.
+    for outcome, applies in (
+        ("in_future", _true(pc.greater(stamps, canonical(now + MAX_AHEAD)))),
+        ("too_old", _true(pc.less(stamps, canonical(now - max_age)))),
+        ("drift", known == OTHER),
+        ("already_sent", known == SAME),
+        ("duplicate", ~first | (known == THIS_RUN)),
+    ):
+        found[applies] = outcome
+    return found
 
 
 def canonical(moment: datetime) -> str:

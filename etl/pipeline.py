@@ -207,10 +207,10 @@ class _Line:
             if outcome == "in_future":
                 self._touch(chosen)
             self.recorder.add_letters(self._letters(examined, chosen, outcome))
-        events = pairs[outcomes == "send"].reset_index(drop=True)
-        if len(
-            events
-        ):  # expecting none would keep the batch in memory until the next commit, which may be far off
+        to_send = outcomes == "send"
+        events = pairs if to_send.all() else pairs[to_send].reset_index(drop=True)
+        # Expecting none would keep the batch in memory until the next commit, which may be far off.
+        if len(events):
             self.recorder.expect(events, partial(dead.held_back, examined))
             self._touch(events)
             self._submit(events)

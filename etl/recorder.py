@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 #: What the sent log keeps of a usage event; bodies, the bulk of a frame, stay out of the copies.
 RECORDED = ["transaction_id", "key", "digest", "subscription", "customer_id", "event_type", "timestamp"]
 MAX_UNRECORDED = 100_000
-GROUP_EVENTS = 40_000
+GROUP_EVENTS = 20_000
 GROUP_LETTERS = 1_000
 GROUP_SECONDS = 2.0
 _TICK = 0.02

@@ -114,7 +114,8 @@ class SentLog:
         """Learn what other runs appended (and dropped) since the last look."""
         query = sa.select(*_SEGMENT_COLUMNS).where(sent_segments.c.account == self._account)
         there = {row.segment: row for row in connection.execute(query)}
-        # The own segment may be too new for this connection to see.
+        # Nobody else appends to the own segment, and this connection may see less of it than is known.
+        there.pop(self._own or 0, None)
         for gone in self._segments.keys() - there.keys() - {self._own}:
             self._forget(gone)
         for number, row in there.items():
@@ -140,7 +141,7 @@ class SentLog:
             self._tails.pop(row.segment, None)
         self._read_after(connection, row, upto, bloom)
         self._segments[row.segment] = _Segment(row.segment, row.last_number, row.stored_upto, row.rows)
-        if row.segment == self._own or known:
+        if known:
             self._open[row.segment] = bloom
         else:
             self._sealed.add(row.segment, bloom)
