@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.json as pj
 
 from etl.transform import columns, typed
+from etl.transform.alreadycanonical import already_canonical
 from etl.transform.encode import json_text
 from etl.transform.jsontext import canonical_column, parse_column
 from etl.transform.values import UNDEFINED, Value, gets
@@ -80,9 +81,23 @@ class JsonObjects:
 
     def canonical(self) -> pa.Array | None:
         """Canonical text per row, null where the text is; None where the shortcut cannot be taken."""
-        if self._struct is None or not all(type(o) is dict or o is UNDEFINED for o in self._others):
+        already = already_canonical(self._texts)
+        if already.all():
+            return self._texts
+        if not already.any():
+            return self.written()
+        others = pa.array(~already)
+        rest = self._texts.filter(others)
+        written = JsonObjects(rest).written()
+        if written is None:
+            written = _canonical_objects(parse_column(rest))
+        return None if written is None else pc.replace_with_mask(self._texts, others, written)
+
+    def written(self) -> pa.Array | None:
+        """The same, whatever the texts look like."""
+        if self._struct is None or (others := _canonical_objects(self._others)) is None:
             return None
-        return self._merged(json_text(self._struct), canonical_column(self._others))
+        return self._merged(json_text(self._struct), others)
 
     def leaf(self, keys: Sequence[str]) -> pa.Array | None:
         """The strings, numbers or booleans at ``keys``; None where the shortcut cannot be taken.
@@ -120,6 +135,13 @@ class JsonObjects:
         places[self._plain] = np.arange(len(plain))
         places[~self._plain] = len(plain) + np.arange(len(others))
         return pa.concat_arrays([plain, others]).take(pa.array(places))
+
+
+def _canonical_objects(values: Sequence[Value]) -> pa.Array | None:
+    """Canonical text of objects and of what is undefined; None where there is anything else."""
+    if not all(type(value) is dict or value is UNDEFINED for value in values):
+        return None
+    return canonical_column(values)
 
 
 def read(texts: pa.Array) -> pa.StructArray | None:

@@ -50,6 +50,15 @@ LITERALS = st.sampled_from(
         "829.5346",
         "1E5",
         "12345678.90123456",
+        "123456789.123456",
+        "123456789012.125",
+        "0.000001",
+        "0.0000001",
+        "-0.5",
+        "0.50",
+        "100",
+        "123456789012345",
+        "1234567890123456",
         "9007199254740993",
         "5e-324",
         "1e400",
@@ -66,6 +75,12 @@ def text_of(value: object) -> str:
     return json.dumps(value, ensure_ascii=True)
 
 
+def compact(value: object) -> str:
+    """As Go and Snowflake write it; half surrogate pairs, which no UTF-8 holds, as they are in ``text_of``."""
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return text if text.isascii() or text.encode(errors="ignore").decode() == text else text_of(value)
+
+
 def check(rows: list[str | None]) -> bool:
     """Compare with reading value by value; whether the shortcut was taken."""
     texts = repeated(rows)
@@ -80,8 +95,8 @@ def check(rows: list[str | None]) -> bool:
     written = shortcut.canonical()
     if written is not None:
         assert written.to_pylist() == canonical_column(values).to_pylist()
-        assert taken is not None
-        assert taken.to_pylist() == written.take(pa.array(positions)).to_pylist()
+        if taken is not None:  # fewer rows that are canonical as they stand may leave too many others
+            assert taken.to_pylist() == written.take(pa.array(positions)).to_pylist()
     return written is not None
 
 
@@ -90,6 +105,8 @@ def check(rows: list[str | None]) -> bool:
 def test_rows_that_are_alike(rows: list[dict]) -> None:
     """Mostly taken; what is odd in a row is read value by value."""
     check([text_of(row) for row in rows])
+    check([compact(row) for row in rows])
+    check([(text_of, compact)[n % 2](row) for n, row in enumerate(rows)])
 
 
 @settings(max_examples=400)
@@ -97,6 +114,7 @@ def test_rows_that_are_alike(rows: list[dict]) -> None:
 def test_rows_of_any_kind(rows: list[object]) -> None:
     """Never anything else than value by value."""
     check([None if row is None else text_of(row) for row in rows])
+    check([None if row is None else compact(row) for row in rows])
 
 
 @settings(max_examples=300)
@@ -104,6 +122,8 @@ def test_rows_of_any_kind(rows: list[object]) -> None:
 def test_literals_of_numbers(pairs: list[tuple[str, str]]) -> None:
     """Every digit."""
     check([f'{{"a": {one}, "c": {{"a": [{other}, 2]}}}}' for one, other in pairs])
+    known = '{"a":1,"c":{"a":[0.5,2]}}'
+    check([known, known, *(f'{{"a":{one},"c":{{"a":[{other},2]}}}}' for one, other in pairs)])
 
 
 @pytest.mark.parametrize(
@@ -134,5 +154,5 @@ def test_the_shortcut_is_taken_where_it_can_be() -> None:
         None,
     ]
     assert check(rows)
-    assert not check(['{"a":1}', '{"a":"x"}'])
+    assert not check(['{"a": 1}', '{"a": "x"}'])
     assert not check(['{"a":1}', "5"])
