@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING, Any, Literal
 
-import httpx
 import orjson
 
 from etl import wiring
@@ -73,6 +72,8 @@ def _post(config: Config, content: bytes) -> str | None:
         return "notify.webhook: its variable is not set; nobody was told"
     if config.notify.webhook is None:
         return None
+    import httpx  # most runs have nothing to tell, and start faster without
+
     url = config.notify.webhook.get_secret_value()
     try:
         answer = httpx.post(

@@ -179,7 +179,10 @@ def _read(
     at_once = max(1, min(batch_rows, _BATCH_BYTES * rows // max(size, 1)))
     first = run[0].first
     try:
-        for batch in parquet.iter_batches(at_once, [group.index for group in run], columns):
+        # One thread: reading is the shortest of the stages, and others would take time from the rest.
+        for batch in parquet.iter_batches(
+            at_once, [group.index for group in run], columns, use_threads=False
+        ):
             yield pa.table(batch), first
             first += batch.num_rows
     except (OSError, pa.ArrowException) as error:

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from etl.transform import typed
 from etl.transform.jsontext import canonical_column, exact_number, parse_column, quote
 from etl.transform.numbers import decimal_json, float_text
+from etl.transform.texts import content
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,13 +158,9 @@ def _merged(parts: Pieces) -> Pieces:
 
 
 def _has_special(array: pa.Array) -> bool:
-    """Whether any byte of the strings must be escaped in JSON (a look at the buffer, not at each string)."""
-    data = array.buffers()[2]
-    if data is None:
-        return False
-    offsets = np.frombuffer(array.buffers()[1], np.int32)[array.offset : array.offset + len(array) + 1]
-    content = np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]]
-    return bool(((content < 32) | (content == 34) | (content == 92)).any())
+    """Whether any byte of the strings must be escaped in JSON (a look at all of them, not at each string)."""
+    found = np.frombuffer(content(array), np.uint8)
+    return bool(((found < 32) | (found == 34) | (found == 92)).any())
 
 
 __all__ = ["Pieces", "exact_number", "join", "json_text", "patched", "pieces", "quoted", "struct_pieces"]

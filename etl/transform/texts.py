@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -15,7 +16,6 @@ from etl.transform.numbers import javascript_text
 from etl.transform.values import Value, placeholder_text
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
 # JavaScript's substitutions in a replacement, where the pattern has no groups.
@@ -113,6 +113,16 @@ def replaced_column(
         ],
         pa.string(),
     )  # fmt: skip
+
+
+def content(array: pa.StringArray) -> bytes:
+    """The UTF-8 of all cells in one piece: whatever is not in there is in none of them."""
+    data = array.buffers()[2]
+    if data is None:
+        return b""
+    offsets = np.frombuffer(array.buffers()[1], np.int32)[array.offset : array.offset + len(array) + 1]
+    found: bytes = data.slice(int(offsets[0]), int(offsets[-1] - offsets[0])).to_pybytes()
+    return found
 
 
 def holds(array: pa.Array, pattern: str) -> np.ndarray:
