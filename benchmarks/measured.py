@@ -28,7 +28,7 @@ def measure(command: list[str], **environment: str) -> Measured:
     """Raises ``RuntimeError`` with the command's last words when it fails."""
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         began = time.perf_counter()
-        process = subprocess.Popen(command, stdout=output, stderr=errors, env={**os.environ, **environment})
+        process = subprocess.Popen(command, stdout=output, stderr=errors, env=_environment() | environment)
         peak = _Peak(process.pid)
         _, status, used = os.wait4(process.pid, 0)
         wall = time.perf_counter() - began
@@ -37,6 +37,11 @@ def measure(command: list[str], **environment: str) -> Measured:
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{trouble[-3000:]}")
     return Measured(wall, used.ru_utime + used.ru_stime, peak.end(), text)
+
+
+def _environment() -> dict[str, str]:
+    """As on a machine where programs are installed: what is loaded again is compiled already."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _text(file: IO[str]) -> str:
