@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,7 @@ from etl.metrics import FIGURES
 from etl.standin import Standin
 from tests.support.command import Command
 from tests.support.pages import PAGES, ROOT, Block, blocks, lines, programs
-from tests.support.place import Place, moved
+from tests.support.place import DOCS_TODAY, Place, moved
 
 #: Programs that run here; builtins and what every system has.
 HERE = {"cp", "etl", "export", "head", "rm", "sqlite3"}
@@ -229,7 +229,7 @@ def spans() -> list[str]:
 
 def test_commands_in_sentences_run(place: Place) -> None:
     """With T, FILE and the config filled in; what they are shown for may be something to look at."""
-    day = datetime.now(UTC).date()
+    day = DOCS_TODAY  # which a place takes for today
     assert place.run("etl run -c etl.yml --quiet").returncode == 0
     for span in spans():
         line = span.replace("-c FILE", "-c etl.yml").replace("FILE", "figures.prom")

@@ -21,12 +21,13 @@ TOKEN = "mtr-S3cr3tT0ken-4f1d9b7e2a"
 #: What ``python -m etl`` does, but every library says all it can, and a crash dumps every thread's stack.
 LOUD = (
     "import faulthandler, logging, sys; faulthandler.enable(); "
-    "faulthandler.register(10); logging.basicConfig(level=logging.DEBUG); "
+    "faulthandler.register(10); logging.basicConfig(level=logging.DEBUG); logging.debug('all is told'); "
     "from etl.cli import main; sys.argv[0] = 'etl'; main()"
 )
 #: The same for the process that sends.
 LOUD_LIBRARIES = (
-    "import faulthandler, logging; faulthandler.enable(); logging.basicConfig(level=logging.DEBUG)\n"
+    "import faulthandler, logging; faulthandler.enable(); logging.basicConfig(level=logging.DEBUG); "
+    "logging.debug('all is told')\n"
 )
 FAULTS = {
     "refused": [{"kind": "status", "status": 403}],
