@@ -48,18 +48,22 @@ class Examined:
     """
 
     batch: EventBatch
-    events: Events
     pairs: pd.DataFrame
     rejected: pd.DataFrame
     matched_rows: int
     warned: int
+
+    @property
+    def events(self) -> Events:
+        """The batch's events, without what was read of them to map them: it is kept until all of them are recorded."""
+        return Events(self.batch.table, self.batch.layout)
 
 
 def examine(batch: EventBatch, billings: Sequence[Billing], limits: Limits) -> Examined:
     """Match and map every row of ``batch`` for every subscription, then hold the pairs against the limits."""
     events = Events(batch.table, batch.layout)
     if not len(events):  # it carries a mark, or nothing but unreadable rows
-        return Examined(batch, events, _concat([], PAIR_COLUMNS), _concat([], REJECTED_COLUMNS), 0, 0)
+        return Examined(batch, _concat([], PAIR_COLUMNS), _concat([], REJECTED_COLUMNS), 0, 0)
     billable = ~opted_out(events)
     matched = np.zeros(len(events), bool)
     accepted, rejected = [], []
@@ -74,7 +78,6 @@ def examine(batch: EventBatch, billings: Sequence[Billing], limits: Limits) -> E
     rejected.append(_over_limits(pairs[broken], checked.reasons[broken]))
     return Examined(
         batch,
-        events,
         pairs[~broken] if broken.any() else pairs,
         _concat(rejected, REJECTED_COLUMNS),
         int(matched.sum()),

@@ -79,8 +79,10 @@ class SeenIds:
             self._seal()
 
     def _seal(self) -> None:
-        words = np.concatenate(self._blocks, axis=1).T
-        merged = _columns(words[ordered(words)])
+        words = np.concatenate(self._blocks, axis=1)
+        self._blocks.clear()
+        merged = np.take(words, ordered(words.T), axis=1)
+        del words
         self._sealed.append((self._file.append(merged), merged.shape[1]))
         self._stack.add(len(self._sealed) - 1, self._bloom)
         self._start_layer()

@@ -63,9 +63,12 @@ class Matches:
 
 
 def together(parts: Sequence[Entries]) -> Entries:
-    """All entries, in the order given."""
+    """All entries, in the order given; those of a single part as they are."""
+    parts = [part for part in parts if len(part)]
     if not parts:
         return Entries(np.empty(0, np.uint64), np.empty(0, np.int64))
+    if len(parts) == 1:
+        return parts[0]
     return Entries(
         np.concatenate([part.keys for part in parts]), np.concatenate([part.numbers for part in parts])
     )
@@ -91,9 +94,8 @@ class Tail:
 
     def after(self, number: int) -> Entries:
         """Those of rows with a number above ``number``, in no order."""
-        entries = together(self._blocks)
-        later = entries.numbers > number
-        return Entries(entries.keys[later], entries.numbers[later])
+        later = [(block, block.numbers > number) for block in self._blocks]
+        return together([Entries(block.keys[rows], block.numbers[rows]) for block, rows in later])
 
 
 def store(connection: sa.Connection, segment: int, entries: Entries) -> None:
@@ -103,13 +105,10 @@ def store(connection: sa.Connection, segment: int, entries: Entries) -> None:
     connection.execute(sent_keys.delete().where(ours))
     edges = np.searchsorted(merged.keys, np.arange(1, PARTS, dtype=np.uint64) << _SHIFT)
     cut = zip(np.split(merged.keys, edges), np.split(merged.numbers, edges), strict=True)
-    parts = [
-        {"segment": segment, "part": part, "entries": _bytes(Entries(keys, numbers))}
-        for part, (keys, numbers) in enumerate(cut)
-        if len(keys)
-    ]
-    if parts:
-        connection.execute(sent_keys.insert(), parts)
+    for part, (keys, numbers) in enumerate(cut):  # one by one: together they are as large as all entries
+        if len(keys):
+            values = {"segment": segment, "part": part, "entries": _bytes(Entries(keys, numbers))}
+            connection.execute(sent_keys.insert().values(values))
 
 
 def of_rows(connection: sa.Connection, segment: int, first: int, last: int) -> Entries:
