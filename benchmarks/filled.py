@@ -16,6 +16,7 @@ from etl.identity import digests, transaction_keys
 from etl.ports import RunPlan
 from etl.report import Counts
 from etl.state import open_state
+from etl.state.schema import VERSION
 from etl.windows import Window
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _TEXT = pd.ArrowDtype(pa.string())
 
 def filled(ids: int) -> Path:
     """A SQLite state with so many ids; made once and kept under ``benchmarks/data``: copy it."""
-    path = FOLDER / f"sent-log-{ids}.db"
+    path = FOLDER / f"sent-log-{ids}-{VERSION}.db"
     if not path.exists():
         FOLDER.mkdir(exist_ok=True)
         making = path.with_suffix(".making")

@@ -35,6 +35,13 @@ class Probes:
         second ^= second >> _HALF
         self.first, self.first_bits = keys, _four_bits(keys)
         self.second, self.second_bits = second, _four_bits(second)
+        self._words: dict[int, np.ndarray] = {}
+
+    def first_words(self, shift: np.uint64) -> np.ndarray:
+        """The word that each key meets first, in a filter of a size: found once for all filters of that size."""
+        if int(shift) not in self._words:
+            self._words[int(shift)] = (self.first >> shift).astype(np.intp)
+        return self._words[int(shift)]
 
     def __len__(self) -> int:
         return len(self.first)
@@ -76,18 +83,18 @@ class Bloom:
 
     def add(self, probes: Probes) -> None:
         """Remember the keys."""
-        np.bitwise_or.at(self.words, self._index(probes.first), probes.first_bits)
-        np.bitwise_or.at(self.words, self._index(probes.second), probes.second_bits)
+        np.bitwise_or.at(self.words, probes.first_words(self._shift), probes.first_bits)
+        np.bitwise_or.at(self.words, self._second_words(probes.second), probes.second_bits)
 
     def candidates(self, probes: Probes) -> np.ndarray:
         """Positions (int64, ascending) of the keys that may have been added; the others surely were not."""
         bits = probes.first_bits
-        passed = np.flatnonzero((self.words[self._index(probes.first)] & bits) == bits)
+        passed = np.flatnonzero((self.words[probes.first_words(self._shift)] & bits) == bits)
         bits = probes.second_bits[passed]
-        kept: np.ndarray = passed[(self.words[self._index(probes.second[passed])] & bits) == bits]
+        kept: np.ndarray = passed[(self.words[self._second_words(probes.second[passed])] & bits) == bits]
         return kept
 
-    def _index(self, hashes: np.ndarray) -> np.ndarray:
+    def _second_words(self, hashes: np.ndarray) -> np.ndarray:
         return (hashes >> self._shift).astype(np.intp)
 
 

@@ -269,12 +269,15 @@ class RunLog(Protocol):
         counts: Counts,
         released: Collection[int] = (),
         recount: Callable[[np.ndarray], None] | None = None,
+        *,
+        looked_up: bool = False,
     ) -> Mapping[str, int]:
         """Commit confirmed usage events and dead letters in one transaction; how many letters were new, by outcome.
 
         ``released``: numbers of held letters that came to an end, closed in the same transaction.
         ``recount``: called, before ``counts`` is kept, with which rows of ``sent`` (bool) another run had recorded
-        meanwhile, if any.
+        meanwhile, if any. ``looked_up``: no two rows have the same id, and this run's ``lookup`` found none of them;
+        only what others appended since is then looked at again.
 
         Raises ``StateError`` when the database fails or the run lost its window.
         """

@@ -195,7 +195,9 @@ class Recorder:
         group.count(self._counts, 1)
         try:
             recount = partial(group.recount, self._counts)
-            new = self._log.record(group.sent, group.letters, self._counts, group.ended, recount)
+            new = self._log.record(
+                group.sent, group.letters, self._counts, group.ended, recount, looked_up=True
+            )
         except BaseException:
             # Not recorded is not sent: the next run sends these again, and counts them.
             group.count(self._counts, -1)

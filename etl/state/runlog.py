@@ -106,6 +106,8 @@ class View:
         counts: Counts,  # noqa: ARG002 - the port's signature
         released: Collection[int] = (),  # noqa: ARG002 - the port's signature
         recount: Callable[[np.ndarray], None] | None = None,  # noqa: ARG002 - the port's signature
+        *,
+        looked_up: bool = False,  # noqa: ARG002 - the port's signature
     ) -> Mapping[str, int]:
         """Record nothing."""
         return {}
@@ -156,13 +158,15 @@ class Run(View):
         counts: Counts,
         released: Collection[int] = (),
         recount: Callable[[np.ndarray], None] | None = None,
+        *,
+        looked_up: bool = False,
     ) -> Mapping[str, int]:
         """Append, keep and count in one transaction; see ``ports.RunLog``."""
         now = self._now()
         try:
             with self._fenced(counts=_json(counts)) as connection:
                 if len(sent):
-                    appended = self._sent.append(connection, sent, now)
+                    appended = self._sent.append(connection, sent, now, looked_up=looked_up)
                     if recount and not appended.all():
                         recount(~appended)
                         self._fence(connection, {"counts": _json(counts)})

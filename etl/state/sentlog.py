@@ -66,6 +66,9 @@ class SentLog:
         self._open: dict[int, Bloom] = {}
         self._tails: dict[int, Tail] = {}
         self._own: int | None = None
+        #: Since the run looked first, others have appended.
+        self._others_appended = False
+        self._looked = False
         self._labels = rows.Labels()
         self._pending: _Segment | None = None
         # Held for what is known of the segments, never while rows are read or written.
@@ -84,13 +87,22 @@ class SentLog:
         return self._find(connection, keys, ids, np.argsort(keys[:, 0]))
 
     def _find(
-        self, connection: sa.Connection, keys: np.ndarray, ids: pd.Series, order: np.ndarray
+        self,
+        connection: sa.Connection,
+        keys: np.ndarray,
+        ids: pd.Series,
+        order: np.ndarray,
+        *,
+        looked_up: bool = False,
     ) -> dict[int, Found]:
-        """``order``: of the keys' first words."""
+        """``order``: of the keys' first words. ``looked_up``: what the run saw when it looked first holds none of them."""
         probes = Probes(keys[order, 0])
         with self._guard:
             self._refresh(connection)
-            perhaps = [(segment, order[candidates]) for segment, candidates in self._candidates(probes)]
+            everywhere = self._others_appended or not looked_up
+            perhaps = [
+                (segment, order[candidates]) for segment, candidates in self._candidates(probes, everywhere)
+            ]
             # In one step with what is known of the segments: a tail goes when its segment is full.
             matches = [
                 Matches(positions[found.positions], found.numbers)
@@ -103,8 +115,10 @@ class SentLog:
             matches.append(Matches(positions[found.positions], found.numbers))
         return _exactly(connection, matches, ids)
 
-    def _candidates(self, probes: Probes) -> Iterator[tuple[int, np.ndarray]]:
-        yield from self._sealed.candidates(probes)
+    def _candidates(self, probes: Probes, everywhere: bool) -> Iterator[tuple[int, np.ndarray]]:
+        """In which segments which keys may be; not ``everywhere``: in those that rows are appended to."""
+        if everywhere:
+            yield from self._sealed.candidates(probes)
         for segment, bloom in self._open.items():
             positions = bloom.candidates(probes)
             if len(positions):
@@ -122,7 +136,9 @@ class SentLog:
             known = self._segments.get(number)
             # A connection that began before the last commit sees less than is known.
             if known is None or known.last_number < row.last_number:
+                self._others_appended |= self._looked
                 self._load(connection, row)
+        self._looked = True
 
     def _forget(self, segment: int) -> None:
         del self._segments[segment]
@@ -155,16 +171,19 @@ class SentLog:
 
     # -------------------------------------------------------------------------------------- appending
 
-    def append(self, connection: sa.Connection, sent: pd.DataFrame, now: datetime) -> np.ndarray:
+    def append(
+        self, connection: sa.Connection, sent: pd.DataFrame, now: datetime, *, looked_up: bool = False
+    ) -> np.ndarray:
         """Append those of ``sent`` that are not in the log yet; which (bool). Needs the writer lock.
 
+        ``looked_up``: see ``ports.RunLog.record``.
         Follow with ``committed`` or ``rolled_back``.
         """
         keys = key_words(sent["key"])
         order = ordered(keys)
         repeated = np.zeros(len(order), bool)
         repeated[1:] = repeats(keys[order])
-        known = self._find(connection, keys, sent["transaction_id"], order)
+        known = self._find(connection, keys, sent["transaction_id"], order, looked_up=looked_up)
         keep = np.sort(order[~repeated & ~np.isin(order, list(known))])
         if len(keep):
             new = sent if len(keep) == len(sent) else sent.iloc[keep]

@@ -127,6 +127,22 @@ def test_two_runs_side_by_side_record_an_id_once(store):
     assert sorted(ids(store)) == ["a", "b", "c", "d"]
 
 
+def test_what_others_appended_since_a_lookup_is_looked_at_again(store, monkeypatch):
+    """Also by a run that looked before it records, and whatever segment the other run appended to."""
+    monkeypatch.setattr(sentlog, "FULL", 2)
+    with store.begin(plan()) as earlier:
+        earlier.record(sent(["x", "y", "z"]), [], Counts())
+        earlier.complete(Counts(), ())
+    with store.begin(plan(days(0, 1))) as one, store.begin(plan(days(1, 2))) as two:
+        for run in (one, two):
+            assert run.lookup(sent(["a", "b", "c", "d", "e"])).tolist() == [0] * 5
+        one.record(sent(["a", "b", "c"]), [], Counts(), looked_up=True)
+        two.record(sent(["c", "d"]), [], Counts(), looked_up=True)
+        one.record(sent(["d", "e"]), [], Counts(), looked_up=True)
+        assert two.lookup(sent(["a", "b", "c", "d", "e", "x"])).tolist() == [1, 1, 1, 3, 1, 1]
+    assert sorted(ids(store)) == ["a", "b", "c", "d", "e", "x", "y", "z"]
+
+
 def test_the_log_is_exact_across_many_segments(store, monkeypatch, clock):
     """With tiny segments: full ones, ones taken over, ones grown by another run, stored filters and tails."""
     monkeypatch.setattr(sentlog, "FULL", 8)
