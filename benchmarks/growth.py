@@ -106,7 +106,7 @@ def of_postgres(sink: Sink, most: int) -> tuple[dict[str, Case], list[Goal]]:
     with Cluster() as cluster:
 
         def run(ids: int) -> Ran:
-            url = cluster.database()
+            url = cluster.create_database()
             if ids:
                 fill(url, ids)
             with Workplace(data, sink, state=url) as place:

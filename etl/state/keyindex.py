@@ -15,15 +15,17 @@ import numpy as np
 import sqlalchemy as sa
 
 from etl.keys import words_of
-from etl.state.rows import restored
+from etl.state.rows import members, restored
 from etl.state.schema import sent_keys, sent_log
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 #: Of a full segment each is about 128 KB: read in 40 µs, and few enough to be written in one go.
 PARTS = 64
 _SHIFT = np.uint64(58)
+#: One query for so many, at most 8 MB: a question of its own for each takes longer than its answer.
+_PARTS_AT_ONCE = 64
 #: Of a tail; with more, looking into each costs more than merging them.
 _MOST_BLOCKS = 32
 
@@ -100,14 +102,15 @@ class Tail:
 
 def store(connection: sa.Connection, segment: int, entries: Entries) -> None:
     """Add ``entries`` to those of ``segment``; needs the writer lock."""
-    ours = sent_keys.c.segment == segment
-    merged = together([_stored(connection, ours), entries]).ordered()
-    connection.execute(sent_keys.delete().where(ours))
+    query = sa.select(sent_keys.c.entries).where(_of(segment))
+    there = [_entries(data) for data in connection.execute(query).scalars()]
+    merged = together([*there, entries]).ordered()
+    forget(connection, segment)
     edges = np.searchsorted(merged.keys, np.arange(1, PARTS, dtype=np.uint64) << _SHIFT)
     cut = zip(np.split(merged.keys, edges), np.split(merged.numbers, edges), strict=True)
-    for part, (keys, numbers) in enumerate(cut):  # one by one: together they are as large as all entries
-        if len(keys):
-            values = {"segment": segment, "part": part, "entries": _bytes(Entries(keys, numbers))}
+    for part, (keys, numbers) in enumerate(cut, segment * PARTS):
+        if len(keys):  # one by one: together they are as large as all entries
+            values = {"part": part, "entries": _bytes(Entries(keys, numbers))}
             connection.execute(sent_keys.insert().values(values))
 
 
@@ -121,20 +124,31 @@ def of_rows(connection: sa.Connection, segment: int, first: int, last: int) -> E
     return Entries(keys, np.array([number for number, _ in found], np.int64)).ordered()
 
 
-def find(connection: sa.Connection, segment: int, keys: np.ndarray) -> Matches:
-    """The stored rows of each of ``keys``."""
-    parts = np.unique(keys >> _SHIFT).tolist()
-    return _stored(connection, sent_keys.c.segment == segment, sent_keys.c.part.in_(parts)).find(keys)
+def find(connection: sa.Connection, wanted: Mapping[int, np.ndarray]) -> Iterator[tuple[int, Matches]]:
+    """The stored rows of the keys that are wanted of each segment, a part at a time: ``(segment, matches)``."""
+    parts = [segment * PARTS + _parts(keys) for segment, keys in wanted.items()]
+    asked = np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64)
+    for start in range(0, len(asked), _PARTS_AT_ONCE):
+        some = members(sent_keys.c.part, asked[start : start + _PARTS_AT_ONCE], connection.dialect.name)
+        for number, data in connection.execute(sa.select(sent_keys.c.part, sent_keys.c.entries).where(some)):
+            segment, part = divmod(number, PARTS)
+            keys = wanted[segment]
+            positions = np.flatnonzero(_parts(keys) == part)
+            found = _entries(data).find(keys[positions])
+            yield segment, Matches(positions[found.positions], found.numbers)
 
 
 def forget(connection: sa.Connection, segment: int) -> None:
-    """The segment's rows are gone."""
-    connection.execute(sent_keys.delete().where(sent_keys.c.segment == segment))
+    """Drop the entries of a segment."""
+    connection.execute(sent_keys.delete().where(_of(segment)))
 
 
-def _stored(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> Entries:
-    query = sa.select(sent_keys.c.entries).where(*where).order_by(sent_keys.c.part)
-    return together([_entries(data) for data in connection.execute(query).scalars()])
+def _of(segment: int) -> sa.ColumnElement[bool]:
+    return sent_keys.c.part.between(segment * PARTS, segment * PARTS + PARTS - 1)
+
+
+def _parts(keys: np.ndarray) -> np.ndarray:
+    return (keys >> _SHIFT).astype(np.int64)
 
 
 def _bytes(entries: Entries) -> bytes:

@@ -131,11 +131,11 @@ sent_segments = Table(
 )
 
 #: The index of the sent log by key, the first 8 bytes of an id's key (``etl.keys``); see ``keyindex``.
+#: ``part``: 64 times the segment's number, and the key's six highest bits.
 sent_keys = Table(
     "sent_keys",
     metadata,
-    Column("segment", Integer, primary_key=True, autoincrement=False),
-    Column("part", Integer, primary_key=True, autoincrement=False),
+    _number("part"),
     Column("entries", LargeBinary, nullable=False),
 )
 

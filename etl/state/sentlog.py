@@ -110,9 +110,10 @@ class SentLog:
                 if segment in self._tails
                 for found in self._tails[segment].find(keys[positions, 0])
             ]
-        for segment, positions in perhaps:
-            found = keyindex.find(connection, segment, keys[positions, 0])
-            matches.append(Matches(positions[found.positions], found.numbers))
+        at = dict(perhaps)
+        wanted = {segment: keys[positions, 0] for segment, positions in perhaps}
+        for segment, found in keyindex.find(connection, wanted):
+            matches.append(Matches(at[segment][found.positions], found.numbers))
         return _exactly(connection, matches, ids)
 
     def _candidates(self, probes: Probes, everywhere: bool) -> Iterator[tuple[int, np.ndarray]]:
@@ -348,9 +349,9 @@ def index_anew(connection: sa.Connection, segment: int, first: int, last: int) -
 def numbers_of(connection: sa.Connection, keys: np.ndarray) -> np.ndarray:
     """The numbers (int64) of the rows, of any account, that have one of ``keys`` (uint64)."""
     numbers = [np.empty(0, np.int64)]
-    for row in connection.execute(sa.select(*_SEGMENT_COLUMNS)).all():
-        numbers.append(keyindex.find(connection, row.segment, keys).numbers)
-        numbers.append(_entries_after(connection, row, row.stored_upto).find(keys).numbers)
+    there = connection.execute(sa.select(*_SEGMENT_COLUMNS)).all()
+    numbers += [_entries_after(connection, row, row.stored_upto).find(keys).numbers for row in there]
+    numbers += [found.numbers for _, found in keyindex.find(connection, {row.segment: keys for row in there})]
     return np.unique(np.concatenate(numbers))
 
 

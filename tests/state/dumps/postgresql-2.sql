@@ -67,8 +67,7 @@ CREATE TABLE public.runs (
     pid integer NOT NULL
 );
 CREATE TABLE public.sent_keys (
-    segment integer NOT NULL,
-    part integer NOT NULL,
+    part bigint NOT NULL,
     entries bytea NOT NULL
 );
 CREATE TABLE public.sent_log (
@@ -134,7 +133,7 @@ INSERT INTO public.numbers VALUES ('row', 2);
 INSERT INTO public.numbers VALUES ('segment', 1);
 INSERT INTO public.numbers VALUES ('label', 2);
 INSERT INTO public.numbers VALUES ('letter', 1);
-INSERT INTO public.runs VALUES (1, '20261120T120000Z-22861db2', 'product', 'production', 'scheduled', 'scope', 1793491200000000, 1793577600000000, 1795176000000000, 1795176000000000, 'complete', '{"read":3,"filtered":0,"unreadable":0,"matched":0,"sent":0,"already_sent":0,"duplicate":0,"drift":0,"too_old":0,"in_future":0,"rejected":0,"unsent":0,"requests":0,"retries":0,"released":0,"new_letters":0,"by_subscription":{}}', NULL, 'host', 1);
+INSERT INTO public.runs VALUES (1, '20261120T120000Z-8af133c0', 'product', 'production', 'scheduled', 'scope', 1793491200000000, 1793577600000000, 1795176000000000, 1795176000000000, 'complete', '{"read":3,"filtered":0,"unreadable":0,"matched":0,"sent":0,"already_sent":0,"duplicate":0,"drift":0,"too_old":0,"in_future":0,"rejected":0,"unsent":0,"requests":0,"retries":0,"released":0,"new_letters":0,"by_subscription":{}}', NULL, 'host', 1);
 INSERT INTO public.sent_log VALUES (1, 1, 'a', '\xa96faf705af16834e6c632b61e964e1f', 1, 'customer', 2, 1793528430456000, 1, 1795176000000000);
 INSERT INTO public.sent_log VALUES (2, 1, 'b', '\x4b2212e31ac97fd4575a0b1c44d8843f', 1, 'customer', 2, 1793528430456000, 1, 1795176000000000);
 INSERT INTO public.sent_segments VALUES (1, 'production', 1, 2, 1, 2, 1795176000000000, 1795176000000000, 0, NULL);
@@ -161,7 +160,7 @@ ALTER TABLE ONLY public.runs
 ALTER TABLE ONLY public.runs
     ADD CONSTRAINT runs_run_id_key UNIQUE (run_id);
 ALTER TABLE ONLY public.sent_keys
-    ADD CONSTRAINT sent_keys_pkey PRIMARY KEY (segment, part);
+    ADD CONSTRAINT sent_keys_pkey PRIMARY KEY (part);
 ALTER TABLE ONLY public.sent_log
     ADD CONSTRAINT sent_log_pkey PRIMARY KEY (number);
 ALTER TABLE ONLY public.sent_segments

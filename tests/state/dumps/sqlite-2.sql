@@ -86,12 +86,11 @@ CREATE TABLE runs (
 	PRIMARY KEY (epoch), 
 	UNIQUE (run_id)
 );
-INSERT INTO "runs" VALUES(1,'20261120T120000Z-281dd734','product','production','scheduled','scope',1793491200000000,1793577600000000,1795176000000000,1795176000000000,'complete','{"read":3,"filtered":0,"unreadable":0,"matched":0,"sent":0,"already_sent":0,"duplicate":0,"drift":0,"too_old":0,"in_future":0,"rejected":0,"unsent":0,"requests":0,"retries":0,"released":0,"new_letters":0,"by_subscription":{}}',NULL,'host',1);
+INSERT INTO "runs" VALUES(1,'20261120T120000Z-2ec45663','product','production','scheduled','scope',1793491200000000,1793577600000000,1795176000000000,1795176000000000,'complete','{"read":3,"filtered":0,"unreadable":0,"matched":0,"sent":0,"already_sent":0,"duplicate":0,"drift":0,"too_old":0,"in_future":0,"rejected":0,"unsent":0,"requests":0,"retries":0,"released":0,"new_letters":0,"by_subscription":{}}',NULL,'host',1);
 CREATE TABLE sent_keys (
-	segment INTEGER NOT NULL, 
 	part INTEGER NOT NULL, 
 	entries BLOB NOT NULL, 
-	PRIMARY KEY (segment, part)
+	PRIMARY KEY (part)
 );
 CREATE TABLE sent_log (
 	number INTEGER NOT NULL, 
