@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from datetime import timedelta
@@ -22,6 +23,7 @@ def idle(data: Data, sink: Sink, ids: int, rounds: int) -> float:
     start = (data.since - timedelta(hours=1)).isoformat()
     with Workplace(data, sink, start=start, overlap="72h") as place:
         shutil.copy(filled(ids), place.database)
+        os.sync()
         place.run("--quiet")
         runs = [place.run("--quiet") for _ in range(rounds)]
         if any(run.requests for run in runs):
