@@ -14,7 +14,7 @@ from array import array
 from typing import IO, TYPE_CHECKING
 
 from etl.destinations.apart import HEADER
-from etl.destinations.loop import Sending
+from etl.destinations.loop import Sending, unexpected
 from etl.destinations.pace import Clock
 from etl.destinations.parcels import Parcel
 
@@ -102,12 +102,15 @@ async def _serve(given: IO[bytes], told: IO[bytes]) -> None:
     outbox = Outbox(told)
     endpoint, terms = pickle.load(given)  # noqa: S301 - the process that started this one wrote it
     sending = Sending(endpoint, terms, Clock(), outbox)
-    loop = asyncio.get_running_loop()
-
-    def listen() -> None:
-        loop.create_task(loop.connect_read_pipe(lambda: Inlet(sending.begin, sending.close), given))  # noqa: RUF006 - it is done at once
-
-    await sending.serve(listen)
+    ready = asyncio.Event()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(sending.serve(ready.set))
+            await ready.wait()
+            inlet = Inlet(sending.begin, sending.close)
+            await asyncio.get_running_loop().connect_read_pipe(lambda: inlet, given)
+    except* Exception as group:  # noqa: BLE001 - whatever it is, the pipeline must hear of it, and its text nobody
+        outbox.failed(unexpected("Sending", group.exceptions[0]), lost=True)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from etl.chunks import chunks
-from etl.destinations.delivery import MetronomeDelivery
+from etl.destinations.apart import ProcessCarrier
+from etl.destinations.delivery import Bounds, MetronomeDelivery
+from etl.destinations.endpoint import Endpoint
 from etl.destinations.metronome import Metronome
 from etl.errors import MetronomeError
 from tests.destinations.server import OK, Received, Reply, Server, refusal
@@ -131,6 +133,17 @@ def test_a_process_that_is_killed_stops_the_run_and_nothing_counts_as_sent():
         with pytest.raises(MetronomeError):
             delivery.submit(second)
         assert (delivery.results(), delivery.in_flight) == ([], 0)
+
+
+def test_a_process_that_cannot_begin_to_send_says_why_and_not_with_a_traceback(capfd):
+    endpoint = Endpoint("http://127.0.0.1:9/v1/ingest", {}, timeout=1, connections=1, gzip=False)
+    carrier = ProcessCarrier(endpoint, apart("http://127.0.0.1:9")._terms)
+    with MetronomeDelivery(carrier, Bounds(10)) as delivery:
+        for chunk in chunks(fresh(1)):
+            delivery.submit(chunk)
+        with pytest.raises(MetronomeError, match="Sending failed inside this program: KeyError at "):
+            delivery.drain(timeout=20)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 PARENT = """
