@@ -13,22 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
-from etl.keys import key_words
+from etl.keys import WIDTH, key_words
 from etl.state.schema import labels, sent_log, take_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 SAME = ("segment", "run", "sent_at")
-COLUMNS = (
-    "number",
-    "transaction_id",
-    "digest",
-    "subscription",
-    "customer_id",
-    "event_type",
-    "event_time",
-)
+COLUMNS = ("transaction_id", "subscription", "customer_id", "event_type", "event_time")
+_INTO = f"{sent_log.name} ({', '.join((*SAME, 'number', 'digest', *COLUMNS))})"
 
 # Neither database keeps every string that JSON can hold: PostgreSQL no U+0000, none of them half a surrogate pair.
 # Such a text is kept as this mark (which no sensible text begins with) and its ASCII JSON.
@@ -160,28 +153,36 @@ class Labels:
         self._added = {}
 
 
-def insert_rows(connection: sa.Connection, same: Sequence[int], columns: Sequence[Sequence[Any]]) -> None:
+def insert_rows(
+    connection: sa.Connection,
+    same: Sequence[int],
+    first: int,
+    digests: pd.Series,
+    columns: Sequence[Sequence[Any]],
+) -> None:
     """Append rows the fastest way the database has.
 
-    ``same``: what all rows have in the columns ``SAME``. ``columns``: the values of the others, in the order of
-    ``COLUMNS``.
+    ``same``: what all rows have in the columns ``SAME``. ``first``: the number of the first row; the others follow.
+    ``digests``: dtype ``binary[16]``. ``columns``: the values of the others, in the order of ``COLUMNS``.
     """
     driver: Any = connection.connection.driver_connection
-    into = f"{sent_log.name} ({', '.join((*SAME, *COLUMNS))})"
     if connection.dialect.name == "postgresql":
-        with driver.cursor() as cursor, cursor.copy(f"COPY {into} FROM STDIN") as copy:
-            for row in zip(*columns, strict=True):
+        numbers = range(first, first + len(digests))
+        with driver.cursor() as cursor, cursor.copy(f"COPY {_INTO} FROM STDIN") as copy:
+            for row in zip(numbers, binaries(digests), *columns, strict=True):
                 copy.write_row((*same, *row))
         return
-    values = _by_row(columns)
+    packed, values = key_words(digests), _by_row(columns)
     # Many rows a statement, and few parameters: between two statements, and while it takes parameters, SQLite's thread
-    # holds or awaits the interpreter's lock, which made a row cost twice as much while other threads were busy.
-    most = min(driver.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER), _MOST_VALUES) - len(SAME)
+    # holds or awaits the interpreter's lock, which made a row cost twice as much while other threads were busy. So
+    # numbers are counted by SQLite, and digests cut out of one value.
+    most = min(driver.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER), _MOST_VALUES) - len(SAME) - 2
     start = 0
-    for count in _counts(len(columns[0]), most // len(COLUMNS)):
-        some = values[start : start + count * len(COLUMNS)]
-        driver.execute(f"INSERT INTO {into} VALUES {_marks(count)}", [*same, *some])
-        start += len(some)
+    for count in _counts(len(packed), most // len(COLUMNS)):
+        some = values[start * len(COLUMNS) : (start + count) * len(COLUMNS)]
+        digest = packed[start : start + count].tobytes()
+        driver.execute(f"INSERT INTO {_INTO} VALUES {_marks(count)}", [*same, first + start, digest, *some])
+        start += count
 
 
 def _counts(rows: int, most: int) -> Iterator[int]:
@@ -205,10 +206,15 @@ def _by_row(columns: Sequence[Sequence[Any]]) -> list[Any]:
 
 @lru_cache(16)
 def _marks(count: int) -> str:
-    """What is the same is bound once."""
-    same = [f"?{number}" for number in range(1, len(SAME) + 1)]
-    row = f"({', '.join([*same, *'?' * len(COLUMNS)])})"
-    return ", ".join([row] * count)
+    """What is the same is bound once, as are the number of the first row and the digests of all."""
+    same = "".join(f"?{at}, " for at in range(1, len(SAME) + 1))
+    number, digests = len(SAME) + 1, len(SAME) + 2
+    own = ", ".join("?" * len(COLUMNS))
+    rows = (
+        f"({same}?{number} + {row}, substr(?{digests}, {1 + WIDTH * row}, {WIDTH}), {own})"
+        for row in range(count)
+    )
+    return ", ".join(rows)
 
 
 def members(column: sa.ColumnElement[int], numbers: np.ndarray, dialect: str) -> sa.ColumnElement[bool]:

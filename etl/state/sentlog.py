@@ -202,10 +202,10 @@ class SentLog:
         rows.insert_rows(
             connection,
             [segment.number, self._epoch, microseconds(now)],
+            first,
+            new["digest"],
             [
-                range(first, first + count),
                 rows.texts(new["transaction_id"]),
-                rows.binaries(new["digest"]),
                 self._labels.of(connection, new["subscription"]),
                 rows.texts(new["customer_id"]),
                 self._labels.of(connection, new["event_type"]),
