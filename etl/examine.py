@@ -75,10 +75,12 @@ def examine(batch: EventBatch, billings: Sequence[Billing], limits: Limits) -> E
     pairs = _in_row_order(accepted)
     checked = metronome_limits.check(pairs, limits)
     broken = checked.reasons.notna().to_numpy(bool)
-    rejected.append(_over_limits(pairs[broken], checked.reasons[broken]))
+    if broken.any():
+        rejected.append(_over_limits(pairs[broken], checked.reasons[broken]))
+        pairs = pairs[~broken]
     return Examined(
         batch,
-        pairs[~broken] if broken.any() else pairs,
+        pairs,
         _concat(rejected, REJECTED_COLUMNS),
         int(matched.sum()),
         checked.warned,

@@ -52,26 +52,29 @@ def check(pairs: pd.DataFrame, limits: Limits) -> Checked:
     ``pairs``: string columns ``transaction_id, customer_id, event_type, timestamp, body``. The first limit that
     a pair breaks is its reason; reasons never quote values.
     """
-    reasons = np.full(len(pairs), None, dtype=object)
-    for broken, reason in _rules(pairs):
-        reasons[broken & (reasons == None)] = reason  # noqa: E711 - elementwise
     long_values = _long_values(pairs, limits.property_value_bytes)
-    if limits.property_value == "reject":
-        reason = f"a property value is longer than {limits.property_value_bytes} bytes"
-        reasons[long_values & (reasons == None)] = reason  # noqa: E711 - elementwise
+    too_long = f"a property value is longer than {limits.property_value_bytes} bytes"
+    refused = [(long_values, too_long)] if limits.property_value == "reject" else []
     warned = int(long_values.sum()) if limits.property_value == "warn" else 0
-    return Checked(pd.Series(reasons, index=pairs.index, dtype=pd.ArrowDtype(pa.string())), warned)
+    reasons = np.full(len(pairs), None, dtype=object)
+    for broken, reason in [*_rules(pairs), *refused][::-1]:  # the first that is broken is told
+        reasons[broken] = reason
+    told = pd.arrays.ArrowExtensionArray(pa.array(reasons, pa.string()))
+    return Checked(pd.Series(told, index=pairs.index), warned)
 
 
 def _rules(pairs: pd.DataFrame) -> Iterator[tuple[np.ndarray, str]]:
     ids = _lengths(pairs["transaction_id"])
     yield ids == 0, "transaction_id is empty; Metronome takes 1 to 128 characters"
-    yield ids > MAX_ID_CHARACTERS, "transaction_id is longer than 128 characters; Metronome takes 1 to 128"
+    yield (
+        _longer(pairs["transaction_id"], ids),
+        "transaction_id is longer than 128 characters; Metronome takes 1 to 128",
+    )
     yield _lengths(pairs["customer_id"]) == 0, "customer_id is empty"
     yield _lengths(pairs["event_type"]) == 0, "event_type is empty"
     stamps = _lengths(pairs["timestamp"])
     yield stamps != _STAMP_CHARACTERS, "timestamp has no four-digit year; Metronome takes RFC 3339"
-    sizes = _numpy(pc.binary_length(_arrow(pairs["body"])))
+    sizes = _lengths(pairs["body"])
     yield sizes > MAX_BODY_BYTES, "the usage event is larger than 1 MB"
 
 
@@ -90,8 +93,8 @@ def _long_values(pairs: pd.DataFrame, limit: int) -> np.ndarray:
 
 def _properties_bytes(pairs: pd.DataFrame, bodies: pa.Array) -> np.ndarray:
     """How long the JSON of ``properties`` is at most: the body without its other fields, whose escapes only add."""
-    others = (pc.binary_length(_arrow(pairs[name])) for name in FIELDS if name != "properties")
-    return _numpy(pc.binary_length(bodies)) - sum(_numpy(length) for length in others) - _FRAME_BYTES
+    others = sum(_lengths(pairs[name]) for name in FIELDS if name != "properties")
+    return _numpy(pc.binary_length(bodies)) - others - _FRAME_BYTES
 
 
 def _has_long_run(bodies: pa.Array, limit: int) -> np.ndarray:
@@ -117,7 +120,14 @@ def _arrow(column: pd.Series) -> pa.Array:
 
 
 def _lengths(column: pd.Series) -> np.ndarray:
-    return _numpy(pc.utf8_length(_arrow(column)))
+    """In bytes."""
+    return _numpy(pc.binary_length(_arrow(column)))
+
+
+def _longer(ids: pd.Series, lengths: np.ndarray) -> np.ndarray:
+    """Which have more than ``MAX_ID_CHARACTERS``; with no more bytes than that, none has."""
+    longer = lengths > MAX_ID_CHARACTERS
+    return _numpy(pc.utf8_length(_arrow(ids))) > MAX_ID_CHARACTERS if longer.any() else longer
 
 
 def _numpy(array: pa.Array) -> np.ndarray:

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from etl.subscription import Subscription
     from etl.transform.tracks import Roots
 
-_TEXT = pd.ArrowDtype(pa.string())
-_INT = pd.ArrowDtype(pa.int64())
 TOO_DEEP = "the event is nested too deeply"
 
 
@@ -147,9 +145,8 @@ class Compiled:
 
     def _frame(self, rows: np.ndarray, texts: dict[str, pa.Array]) -> pd.DataFrame:
         name = pa.repeat(pa.scalar(self.subscription.name, pa.string()), len(rows))
-        data = {"row": pd.Series(pd.arrays.ArrowExtensionArray(pa.array(rows, pa.int64())), dtype=_INT)}
-        for column, array in {"subscription": name, **texts}.items():
-            data[column] = pd.Series(pd.arrays.ArrowExtensionArray(array), dtype=_TEXT)
+        arrays = {"row": pa.array(rows, pa.int64()), "subscription": name, **texts}
+        data = {column: pd.arrays.ArrowExtensionArray(array) for column, array in arrays.items()}
         return pd.DataFrame(data, copy=False)
 
 

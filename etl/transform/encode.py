@@ -109,8 +109,7 @@ def _scalar_pieces(array: pa.Array) -> Pieces:  # noqa: PLR0911 - one case a kin
 
 
 def _float_json(array: pa.Array) -> pa.Array:
-    text = float_text(array)
-    return patched(text, pc.match_substring_regex(text, "[NI]"), lambda _: "null")
+    return patched(float_text(array), pc.invert(pc.is_finite(array)), lambda _: "null")
 
 
 def _list_json(array: pa.ListArray) -> pa.Array:
@@ -159,8 +158,8 @@ def _merged(parts: Pieces) -> Pieces:
 
 def _has_special(array: pa.Array) -> bool:
     """Whether any byte of the strings must be escaped in JSON (a look at all of them, not at each string)."""
-    found = np.frombuffer(content(array), np.uint8)
-    return bool(((found < 32) | (found == 34) | (found == 92)).any())
+    found = content(array)
+    return b'"' in found or b"\\" in found or bool(found and np.frombuffer(found, np.uint8).min() < 32)
 
 
 __all__ = ["Pieces", "exact_number", "join", "json_text", "patched", "pieces", "quoted", "struct_pieces"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _SAFE = 2**53
+#: From here up to 1e21, Arrow writes an exponent and JavaScript does not.
+_EXPONENT = 1e10
 
 
 def javascript_text(array: pa.Array) -> pa.Array:
@@ -28,18 +32,22 @@ def javascript_text(array: pa.Array) -> pa.Array:
 def float_text(array: pa.Array) -> pa.Array:
     """``String(n)`` per row of a float64 array.
 
-    Arrow's own text is JavaScript's but for -0, NaN, infinities and exponents from 15 to 20.
+    Arrow's own text is JavaScript's but for -0, NaN, infinities and exponents from 10 to 20.
     """
-    text = array.cast(pa.string())
-    return _rewritten(text, pc.match_substring_regex(text, r"e\+|n|^-0$"), array, number_text)
+    numbers = array.to_numpy(zero_copy_only=False)  # null: NaN
+    unlike = ~(np.abs(numbers) < _EXPONENT) | ((numbers == 0) & np.signbit(numbers))
+    return _rewritten(
+        array.cast(pa.string()), pc.and_(pa.array(unlike), pc.is_valid(array)), array, number_text
+    )
 
 
 def decimal_json(array: pa.Array) -> pa.Array:
     """JSON text per row of a decimal array, digit for digit, without trailing zeros of the fraction."""
     text = array.cast(pa.string())
-    bare = pc.replace_substring_regex(text, r"(\.[0-9]*?)0+$", r"\1") if array.type.scale > 0 else text
-    bare = pc.utf8_rtrim(bare, ".")
-    return _rewritten(bare, pc.match_substring_regex(text, r"E|^-?0\.0000|^-0"), array, exact_number)
+    # What has no fraction but an exponent is written anew.
+    bare = pc.ascii_rtrim(pc.ascii_rtrim(text, "0"), ".") if array.type.scale > 0 else text
+    unlike = (pc.starts_with(text, "0.0000"), pc.starts_with(text, "-0"), pc.match_substring(text, "E"))
+    return _rewritten(bare, reduce(pc.or_, unlike), array, exact_number)
 
 
 def _integer_text(array: pa.Array) -> pa.Array:
