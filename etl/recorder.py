@@ -70,6 +70,9 @@ class Recorder:
         self._error: BaseException | None = None
         self._closing = threading.Event()
         self._flushing = threading.Event()
+        self._flushed = threading.Event()
+        #: Closing or flushing: do not wait for the next tick.
+        self._asked = threading.Event()
         self._thread = threading.Thread(target=self._work, name="etl-recorder", daemon=True)
 
     def start(self) -> None:
@@ -110,27 +113,33 @@ class Recorder:
 
     def flush(self) -> None:
         """Wait until everything answered so far is recorded. Raises what the recording failed with."""
+        self._flushed.clear()
         self._flushing.set()
-        while self._flushing.is_set() and self._error is None:
-            time.sleep(_TICK)
+        self._asked.set()
+        while not self._flushed.wait(_TICK) and self._error is None:
+            pass
         self.check()
 
     def close(self) -> None:
         """Record everything that was confirmed, and end. Raises what the recording failed with."""
         self._closing.set()
+        self._asked.set()
         if self._thread.ident is not None:
             self._thread.join()
         self.check()
 
     def _work(self) -> None:
         try:
-            while not self._closing.wait(_TICK):
+            while not self._closing.is_set():
+                self._asked.wait(_TICK)
+                self._asked.clear()
                 flushing = self._flushing.is_set()
                 self._collect()
                 if flushing or self._due():
                     self._record()
                 if flushing:
                     self._flushing.clear()
+                    self._flushed.set()
             self._collect()
             self._record()
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that runs the pipeline
