@@ -5,13 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-import pandas as pd
-
 from etl import config as configs
 from etl import wiring
 from etl.errors import ConfigError
 from etl.pipeline import run as run_job
-from etl.windows import Window
+from etl.windows import Window, moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,22 +57,6 @@ def run(
         interrupted=interrupted,
     )
     return run_job(job)
-
-
-def moment(value: Any) -> datetime:
-    """A time as people write it (ISO text, a date, a datetime, a pandas Timestamp), in UTC when it has no zone.
-
-    Raises ``ConfigError`` when it is not one.
-    """
-    try:
-        stamp = pd.Timestamp(value)
-    except (ValueError, TypeError):
-        raise ConfigError(f"{value!r} is not a time; write 2026-11-01 or 2026-11-01T06:00:00Z") from None
-    if stamp is pd.NaT:
-        raise ConfigError(f"{value!r} is not a time; write 2026-11-01 or 2026-11-01T06:00:00Z")
-    stamp = stamp.tz_localize(UTC) if stamp.tzinfo is None else stamp.tz_convert(UTC)
-    found: datetime = stamp.to_pydatetime(warn=False)
-    return found
 
 
 def _window(since: Any, until: Any) -> tuple[datetime, datetime] | None:

@@ -7,7 +7,6 @@ import sys
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import orjson
-import structlog
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -39,6 +38,8 @@ EVENTS: Final[dict[str, tuple[str, str]]] = {
 }
 
 _chosen: Format = "auto"
+#: Whether what was chosen is not yet told to structlog.
+_to_set_up = False
 
 
 class _AsEvent(logging.Handler):
@@ -51,7 +52,7 @@ class _AsEvent(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if self.held is None:
-            structlog.get_logger("etl").warning("warning", logger=record.name, message=record.getMessage())
+            tell("warning", logger=record.name, message=record.getMessage())
         else:
             self.held.append(record)
 
@@ -73,10 +74,27 @@ def tell_warnings() -> None:
 
 def set_up(chosen: Format) -> None:
     """``auto``: human where stderr is a terminal, else JSON."""
-    global _chosen  # noqa: PLW0603 - one process has one stderr
-    _chosen = chosen
+    global _chosen, _to_set_up
+    _chosen, _to_set_up = chosen, True
     # Used where nobody else has asked for Python's logging: not in Airflow, not under pytest.
     logging.lastResort = _AsEvent()
+
+
+def tell(event: str, **fields: Any) -> None:
+    """Log one of ``EVENTS``, at its level; as structlog is set up where ``set_up`` was not called (Airflow, a notebook)."""
+    global _to_set_up  # noqa: PLW0603 - one process has one stderr
+    import structlog  # loads rich too: most runs have nothing to tell
+
+    if _to_set_up:
+        _to_set_up = False
+        _configure()
+    level, _ = EVENTS[event]
+    getattr(structlog.get_logger("etl"), level)(event, **fields)
+
+
+def _configure() -> None:
+    import structlog
+
     renderer: Any = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if human() else _json
     structlog.configure(
         processors=[

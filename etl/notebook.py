@@ -8,7 +8,6 @@ import pandas as pd
 import pyarrow as pa
 
 from etl import wiring
-from etl.api import moment
 from etl.comparing import Comparison, compare
 from etl.errors import ConfigError
 from etl.inputs import tables
@@ -20,7 +19,7 @@ from etl.survey import Survey
 from etl.transform import Compiled, Events, compile_subscription, map_events
 from etl.transform.frame import as_events
 from etl.transform.jsontext import parse as parse_json
-from etl.windows import ALL_TIME
+from etl.windows import ALL_TIME, moment
 
 #: What a run counts, as the report names it.
 _COUNTS = tuple(name for name in Counts().as_dict() if name != "by_subscription")

@@ -7,8 +7,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import structlog
-
+from etl import logs
 from etl.windows import rfc3339
 
 if TYPE_CHECKING:
@@ -56,7 +55,6 @@ class Lines:
         self._clock = clock
         self._last = clock()
         self._pace = Pace(clock)
-        self._log = structlog.get_logger("etl")
 
     def update(self, counts: Counts, window: Window, at: datetime | None, done: float | None) -> None:
         """Log, if the interval has passed."""
@@ -66,7 +64,7 @@ class Lines:
             return
         self._last = now
         pairs = counts.pairs
-        self._log.info(
+        logs.tell(
             "progress",
             window=str(window),
             at=rfc3339(at) if at else None,
@@ -188,7 +186,6 @@ class CountLines:
         self._clock = clock
         self._last = clock()
         self._count = _Count(total, clock)
-        self._log = structlog.get_logger("etl")
 
     def update(self, number: int) -> None:
         """Log, if the interval has passed."""
@@ -197,4 +194,4 @@ class CountLines:
         self._last = now
         rate, left = self._count.update(number)
         told = {self._what: number, "per_second": round(rate)}
-        self._log.info("progress", **told, seconds_left=None if left is None else round(left))
+        logs.tell("progress", **told, seconds_left=None if left is None else round(left))

@@ -6,9 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import structlog
-
-from etl import metrics, tracing
+from etl import logs, metrics, tracing
 from etl.errors import ConfigError, EtlError, WindowBusyError
 from etl.notify import notify
 from etl.report import Report
@@ -56,19 +54,18 @@ def state_figures(config: Config, file: str) -> None:
 
 
 def _tell(config: Config, report: Report, file: str | None) -> None:
-    log = structlog.get_logger("etl")
     file, gateway = file or config.metrics.file, config.metrics.pushgateway
     try:
         if file or gateway:
             _figures(config, report, file, gateway)
     except (OSError, EtlError) as error:
-        log.warning("metrics_failed", message=f"the figures of this run were not written: {_reason(error)}")
+        logs.tell("metrics_failed", message=f"the figures of this run were not written: {_reason(error)}")
     try:
         problems = notify(config, report)
     except EtlError as error:
         problems = [f"nobody was told: {error}"]
     for problem in problems:
-        log.warning("notify_failed", message=problem)
+        logs.tell("notify_failed", message=problem)
 
 
 def _figures(config: Config, report: Report, file: str | None, gateway: str | None) -> None:

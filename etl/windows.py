@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from etl.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -73,6 +75,35 @@ def watermark(windows: Iterable[Window]) -> datetime | None:
     """The end of the first unbroken interval (DESIGN §8, completeness); None when there is none."""
     parts = merge(windows)
     return parts[0].until if parts else None
+
+
+def moment(value: Any) -> datetime:
+    """A time as people write it (ISO text, a date, a datetime, a pandas Timestamp), in UTC when it has no zone.
+
+    Raises ``ConfigError`` when it is not one.
+    """
+    try:
+        found = _iso(value) or _any_other(value)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
+        raise ConfigError(f"{value!r} is not a time; write 2026-11-01 or 2026-11-01T06:00:00Z") from None
+
+
+def _iso(value: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _any_other(value: Any) -> datetime:
+    import pandas as pd  # takes a quarter of a second; most write ISO
+
+    stamp = pd.Timestamp(value)
+    if stamp is pd.NaT:
+        raise ValueError
+    found: datetime = stamp.to_pydatetime(warn=False)
+    return found
 
 
 def rfc3339(moment: datetime) -> str:

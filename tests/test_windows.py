@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.windows import Window, gaps, merge, rfc3339, watermark
+from etl.errors import ConfigError
+from etl.windows import Window, gaps, merge, moment, rfc3339, watermark
 
 DAY0 = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -67,3 +70,30 @@ def test_the_watermark_stops_at_the_first_gap() -> None:
 def test_rfc3339(moment: datetime, text: str) -> None:
     """UTC with Z, microseconds only where there are any."""
     assert rfc3339(moment) == text
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("2026-11-01", "2026-11-01T00:00:00Z"),
+        ("20261101", "2026-11-01T00:00:00Z"),
+        ("2026-11-01T06:00", "2026-11-01T06:00:00Z"),
+        ("2026-11-01 06:00:00.25", "2026-11-01T06:00:00.250000Z"),
+        ("2026-11-01T06:00:00.123456789Z", "2026-11-01T06:00:00.123456Z"),
+        ("2026-11-01T06:00:00+05:30", "2026-11-01T00:30:00Z"),
+        (" 2026-11-01 ", "2026-11-01T00:00:00Z"),
+        ("1 Nov 2026", "2026-11-01T00:00:00Z"),
+        (date(2026, 11, 1), "2026-11-01T00:00:00Z"),
+        (datetime(2026, 11, 1, 6), "2026-11-01T06:00:00Z"),  # noqa: DTZ001 - as people write it
+        (pd.Timestamp("2026-11-01T06:00:00", tz="Europe/Paris"), "2026-11-01T05:00:00Z"),
+    ],
+)
+def test_a_time_is_read_as_people_write_it_and_is_utc_without_a_zone(written: Any, meant: str) -> None:
+    found = moment(written)
+    assert (rfc3339(found), found.tzinfo) == (meant, UTC)
+
+
+@pytest.mark.parametrize("written", ["", "soon", "2026-13-01", "0001-01-01T00:00:00+05:00", None, pd.NaT])
+def test_what_is_no_time_is_refused(written: Any) -> None:
+    with pytest.raises(ConfigError, match="is not a time; write 2026-11-01 or 2026-11-01T06:00:00Z"):
+        moment(written)

@@ -37,7 +37,7 @@ COMMANDS = {
 EPILOG = "\b\nExit codes:\n" + "".join(f"  {code:<4}{meaning}\n" for code, meaning in EXIT_CODES.items())
 
 #: Between two looks for garbage.
-_ALLOCATIONS = 100_000
+_ALLOCATIONS = 1_000_000
 
 #: What a shell says of a program that SIGPIPE ended.
 READER_LEFT = 141

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
-import structlog
 
 from etl import logs
 from etl.cli.options import (
@@ -93,8 +92,7 @@ class _Lines:
         """What became of it, and about how long the rest takes."""
         if logs.only_json():
             told = {name: value for name, value in report.as_dict().items() if name != "error"}
-            log = structlog.get_logger("etl")
-            log.info("window", number=number, of=of, seconds_left=round(seconds_left), **told)
+            logs.tell("window", number=number, of=of, seconds_left=round(seconds_left), **told)
             return
         day = f"{report.window.since:%Y-%m-%d %H:%M}" if report.window else ""
         what = f"{report.unsent:,} to send" if report.dry_run else f"{report.sent:,} sent"

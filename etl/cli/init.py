@@ -61,8 +61,8 @@ def command(kind: str | None, out: str, force: bool, **given: Any) -> int:
 def _answers(kind: str, asks_all: bool, given: dict[str, Any]) -> Answers:
     from datetime import UTC, datetime
 
-    from etl.api import moment
     from etl.initialising import Answers
+    from etl.windows import moment
 
     where = _ask_where(kind, given)
     today = datetime.now(UTC).date().isoformat()

@@ -21,8 +21,8 @@ class _Time(click.ParamType["datetime"]):
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        from etl.api import moment
         from etl.errors import ConfigError
+        from etl.windows import moment
 
         try:
             return moment(value)

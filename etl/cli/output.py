@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
-import structlog
 
 from etl import logs
 from etl.errors import ConfigError, EtlError
@@ -38,7 +37,7 @@ def show_error(error: EtlError) -> None:
     """What happened, where, what to do; no traceback."""
     if logs.only_json():
         told = {"type": type(error).__name__, "exit_code": error.exit_code, "message": str(error)}
-        structlog.get_logger("etl").error("error", **told)
+        logs.tell("error", **told)
         return
     for line in str(error).splitlines() or [type(error).__name__]:
         click.secho(f"etl: {line}" if not line.startswith(" ") else line, fg="red", err=True)
@@ -115,7 +114,7 @@ def show_report(report: Report) -> None:
     """A summary for people, on stderr; as a log event where JSON was asked for."""
     if logs.only_json():
         told = {name: value for name, value in report.as_dict().items() if name not in ("windows", "error")}
-        structlog.get_logger("etl").info("report", **told)
+        logs.tell("report", **told)
         return
     for line in summary(report):
         click.echo(line, err=True)

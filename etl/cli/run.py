@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import click
@@ -43,14 +44,28 @@ def command(
 
     With --since (and --until) that window instead. Running any window again is safe: nothing is billed twice.
     """
+    from etl.destinations.apart import started_early
+
+    refuse_no_window(since, until)
+    with nullcontext() if dry_run else started_early():
+        return _run(config_path, since, until, dry_run, metrics_file, as_json, quiet)
+
+
+def _run(
+    config_path: str,
+    since: datetime | None,
+    until: datetime | None,
+    dry_run: bool,
+    metrics_file: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> int:
     from etl import api
     from etl.cli.interrupts import interruptible
     from etl.cli.output import report_of
     from etl.memory import reuse_buffers
     from etl.progress import progress_for
     from etl.telling import telling
-
-    refuse_no_window(since, until)
 
     def told() -> Report:
         config = load_for_run(config_path)

@@ -1,7 +1,7 @@
 """Carries parcels in a process of its own, so that HTTP does not compete for this interpreter's lock.
 
 The process gets the endpoint with its token, and parcels, through a pipe, and tells outcomes through another; it ends
-when the pipe does, however this process ended. It is started for the first parcel: a run that sends nothing needs none.
+when the pipe does, however this process ended. It is started for the first parcel, or before (``started_early``).
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import struct
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, cast
 
 from etl.errors import MetronomeError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from etl.destinations.endpoint import Endpoint
     from etl.destinations.parcels import Outcome, Parcel, Reporting
@@ -34,6 +34,34 @@ _CLOSING_SECONDS = 5.0
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from etl.destinations.child import main; main()"
 )
+#: At most one, for the next carrier.
+_started: list[subprocess.Popen[bytes]] = []
+
+
+@contextmanager
+def started_early() -> Iterator[None]:
+    """Start a process now, for the first delivery within: it loads its libraries while this one loads its own.
+
+    Where nothing is sent, it is ended at the end.
+    """
+    with suppress(OSError):  # then the delivery will fail, and tell
+        _started.append(_start())
+    try:
+        yield
+    finally:
+        while _started:
+            with _started.pop() as process:
+                process.kill()
+
+
+def _start() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - this interpreter, with our own words
+        [sys.executable, "-c", _START, json.dumps(sys.path)],
+        bufsize=PIPE_BYTES,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        pipesize=PIPE_BYTES,
+    )
 
 
 class ProcessCarrier:
@@ -53,7 +81,7 @@ class ProcessCarrier:
     def carry(self, parcels: Sequence[Parcel]) -> None:
         """Has the parcels written to the process, by a thread of its own: the pipe may be full."""
         if self._process is None:
-            self._start()
+            self._begin(_started.pop() if _started else _start())
         self._outgoing.put(parcels)
 
     def close(self) -> None:
@@ -70,15 +98,7 @@ class ProcessCarrier:
         self._writer.join(_CLOSING_SECONDS)
         self._receiver.join(_CLOSING_SECONDS)
 
-    def _start(self) -> None:
-        command = [sys.executable, "-c", _START, json.dumps(sys.path)]
-        process = subprocess.Popen(  # noqa: S603 - this interpreter, with our own words
-            command,
-            bufsize=PIPE_BYTES,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            pipesize=PIPE_BYTES,
-        )
+    def _begin(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
         self._writer = threading.Thread(
             target=self._write, args=(process,), name="metronome-parcels", daemon=True

@@ -100,7 +100,10 @@ class Outbox:
 
 async def _serve(given: IO[bytes], told: IO[bytes]) -> None:
     outbox = Outbox(told)
-    endpoint, terms = pickle.load(given)  # noqa: S301 - the process that started this one wrote it
+    try:
+        endpoint, terms = pickle.load(given)  # noqa: S301 - the process that started this one wrote it
+    except EOFError:  # it has ended before it had anything to send
+        return
     sending = Sending(endpoint, terms, Clock(), outbox)
     ready = asyncio.Event()
     try:

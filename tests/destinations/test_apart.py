@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from etl.chunks import chunks
-from etl.destinations.apart import ProcessCarrier
+from etl.destinations import apart as apart_module
+from etl.destinations.apart import ProcessCarrier, started_early
 from etl.destinations.delivery import Bounds, MetronomeDelivery
 from etl.destinations.endpoint import Endpoint
 from etl.destinations.metronome import Metronome
@@ -95,6 +96,38 @@ def test_nothing_is_started_for_a_run_that_sends_nothing():
     with apart("http://127.0.0.1:9").open() as delivery:
         delivery.drain()
         assert delivery._carrier._process is None
+
+
+def test_a_process_started_early_is_the_one_that_sends():
+    with started_early(), Server(lambda _: OK) as server:
+        (early,) = apart_module._started
+        with apart(server.url).open() as delivery:
+            for chunk in chunks(fresh(300)):
+                delivery.submit(chunk)
+            assert pid_of(delivery) == early.pid
+            delivery.drain(timeout=20)
+            assert set(outcomes(delivery.results()).values()) == {"sent"}
+        assert apart_module._started == []
+        results, failure = deliver(apart(server.url), fresh(3))  # the next starts its own
+        assert (set(outcomes(results).values()), failure) == ({"sent"}, None)
+
+
+def test_a_process_started_early_for_nothing_is_ended(capfd):
+    with started_early():
+        (early,) = apart_module._started
+    assert early.returncode == -signal.SIGKILL
+    assert apart_module._started == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_process_started_early_ends_quietly_with_the_run_that_was_killed(capfd):
+    """``kill -9`` while it has been given nothing yet."""
+    with started_early():
+        (early,) = apart_module._started
+        assert early.stdin is not None
+        early.stdin.close()
+        assert early.wait(20) == 0
+    assert capfd.readouterr() == ("", "")
 
 
 def test_leaving_gives_up_what_is_in_flight_and_leaves_no_process():
