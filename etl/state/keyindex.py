@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 #: Of a full segment each is about 128 KB: read in 40 µs, and few enough to be written in one go.
 PARTS = 64
 _SHIFT = np.uint64(58)
+_EDGES = np.arange(1, PARTS, dtype=np.uint64) << _SHIFT
 #: One query for so many, at most 8 MB: a question of its own for each takes longer than its answer.
 _PARTS_AT_ONCE = 64
 #: Of a tail; with more, looking into each costs more than merging them.
@@ -45,6 +46,12 @@ class Entries:
         """By key."""
         order = np.argsort(self.keys)
         return Entries(self.keys[order], self.numbers[order])
+
+    def parts(self) -> Iterator[Entries]:
+        """As many as ``PARTS``, by the highest bits of the keys; the entries must be in order."""
+        edges = np.searchsorted(self.keys, _EDGES)
+        for keys, numbers in zip(np.split(self.keys, edges), np.split(self.numbers, edges), strict=True):
+            yield Entries(keys, numbers)
 
     def find(self, keys: np.ndarray) -> Matches:
         """The rows of each of ``keys``; the entries must be in order."""
@@ -94,24 +101,31 @@ class Tail:
         """The rows of each of ``keys``."""
         return [block.find(keys) for block in self._blocks]
 
-    def after(self, number: int) -> Entries:
-        """Those of rows with a number above ``number``, in no order."""
+    def after(self, number: int) -> list[Entries]:
+        """Those of rows with a number above ``number``, in blocks, each in order."""
         later = [(block, block.numbers > number) for block in self._blocks]
-        return together([Entries(block.keys[rows], block.numbers[rows]) for block, rows in later])
+        return [
+            block if rows.all() else Entries(block.keys[rows], block.numbers[rows]) for block, rows in later
+        ]
 
 
-def store(connection: sa.Connection, segment: int, entries: Entries) -> None:
-    """Add ``entries`` to those of ``segment``; needs the writer lock."""
-    query = sa.select(sent_keys.c.entries).where(_of(segment))
-    there = [_entries(data) for data in connection.execute(query).scalars()]
-    merged = together([*there, entries]).ordered()
-    forget(connection, segment)
-    edges = np.searchsorted(merged.keys, np.arange(1, PARTS, dtype=np.uint64) << _SHIFT)
-    cut = zip(np.split(merged.keys, edges), np.split(merged.numbers, edges), strict=True)
-    for part, (keys, numbers) in enumerate(cut, segment * PARTS):
-        if len(keys):  # one by one: together they are as large as all entries
-            values = {"part": part, "entries": _bytes(Entries(keys, numbers))}
-            connection.execute(sent_keys.insert().values(values))
+def store(connection: sa.Connection, segment: int, blocks: Sequence[Entries]) -> None:
+    """Add ``blocks``, each in order, to the entries of ``segment``; needs the writer lock.
+
+    A part at a time: all together they are as large as a batch.
+    """
+    there = set(connection.execute(sa.select(sent_keys.c.part).where(_of(segment))).scalars())
+    for part, pieces in enumerate(zip(*(block.parts() for block in blocks), strict=True), segment * PARTS):
+        new = together(pieces)
+        if not len(new):
+            continue
+        own = sent_keys.c.part == part
+        if part in there:
+            stored = connection.execute(sa.select(sent_keys.c.entries).where(own)).scalar_one()
+            data = _bytes(together([_entries(stored), new]).ordered())
+            connection.execute(sent_keys.update().where(own).values(entries=data))
+        else:
+            connection.execute(sent_keys.insert().values(part=part, entries=_bytes(new.ordered())))
 
 
 def of_rows(connection: sa.Connection, segment: int, first: int, last: int) -> Entries:

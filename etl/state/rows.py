@@ -7,7 +7,6 @@ import sqlite3
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,6 +17,8 @@ from etl.state.schema import labels, sent_log, take_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    import numpy as np
 
 SAME = ("segment", "run", "sent_at")
 COLUMNS = ("transaction_id", "subscription", "customer_id", "event_type", "event_time")
@@ -53,14 +54,24 @@ def _has_surrogate(text: str) -> bool:
 
 def texts(column: pd.Series) -> list[str | None]:
     """The texts of a column as they are stored."""
+    return listed(stored(column))
+
+
+def stored(column: pd.Series) -> pa.StringArray:
+    """The texts of a column as they are stored."""
     if isinstance(column.dtype, pd.ArrowDtype):
         array = combined(column)
-        values: list[str | None] = array.to_numpy(zero_copy_only=False).tolist()
         if not _may_need_escape(array):
-            return values
-    else:
-        values = list(column)
-    return [storable(value) if isinstance(value, str) else None for value in values]
+            return array
+    values = [storable(value) if isinstance(value, str) else None for value in column]
+    return pa.array(values, pa.string())
+
+
+def listed(array: pa.Array) -> list[Any]:
+    """The values of an array of texts or whole numbers, None where there is none."""
+    as_is = pa.types.is_string(array.type) or not array.null_count
+    values: list[Any] = array.to_numpy(zero_copy_only=False).tolist() if as_is else array.to_pylist()
+    return values
 
 
 def combined(column: pd.Series) -> pa.Array:
@@ -81,16 +92,14 @@ def binaries(column: pd.Series) -> list[bytes]:
     return found
 
 
-def event_times(column: pd.Series) -> list[int | None]:
+def event_times(column: pd.Series) -> pa.Int64Array:
     """Microseconds since 1970 of RFC 3339 texts; None for what Arrow cannot read as a time."""
     array = combined(column)
     try:
         stamps = array.cast(pa.timestamp("us", "UTC"))
     except pa.ArrowInvalid:
-        return [_event_time(text) for text in array.to_pylist()]
-    numbers = stamps.cast(pa.int64())
-    values: list[int | None] = numbers.to_pylist() if numbers.null_count else numbers.to_numpy().tolist()
-    return values
+        return pa.array([_event_time(text) for text in array.to_pylist()], pa.int64())
+    return stamps.cast(pa.int64())
 
 
 def _event_time(text: str | None) -> int | None:
@@ -111,19 +120,15 @@ class Labels:
         self._known: dict[str, int] = {}
         self._added: dict[str, int] = {}
 
-    def of(self, connection: sa.Connection, column: pd.Series) -> list[int | None]:
-        """The label of every text of ``column``."""
+    def of(self, connection: sa.Connection, column: pd.Series) -> pa.Int64Array:
+        """The label of every text of ``column``, null where there is none."""
         encoded = pc.dictionary_encode(combined(column))
         distinct = [storable(text) for text in encoded.dictionary.to_pylist()]
         known = {**self._known, **self._added}
         missing = [text for text in distinct if text not in known]
         if missing:
             known |= self._look_up_or_add(connection, missing)
-        numbers = [known[text] for text in distinct]
-        if encoded.null_count:
-            return [None if i is None else numbers[i] for i in encoded.indices.to_pylist()]
-        found: list[int | None] = np.array(numbers, np.int64)[encoded.indices.to_numpy()].tolist()
-        return found
+        return pa.array([known[text] for text in distinct], pa.int64()).take(encoded.indices)
 
     def _look_up_or_add(self, connection: sa.Connection, missing: list[str]) -> dict[str, int]:
         found: dict[str, int] = {}
@@ -158,7 +163,7 @@ def insert_rows(
     same: Sequence[int],
     first: int,
     digests: pd.Series,
-    columns: Sequence[Sequence[Any]],
+    columns: Sequence[pa.Array],
 ) -> None:
     """Append rows the fastest way the database has.
 
@@ -169,19 +174,20 @@ def insert_rows(
     if connection.dialect.name == "postgresql":
         numbers = range(first, first + len(digests))
         with driver.cursor() as cursor, cursor.copy(f"COPY {_INTO} FROM STDIN") as copy:
-            for row in zip(numbers, binaries(digests), *columns, strict=True):
+            for row in zip(numbers, binaries(digests), *map(listed, columns), strict=True):
                 copy.write_row((*same, *row))
         return
-    packed, values = key_words(digests), _by_row(columns)
+    packed = key_words(digests)
     # Many rows a statement, and few parameters: between two statements, and while it takes parameters, SQLite's thread
     # holds or awaits the interpreter's lock, which made a row cost twice as much while other threads were busy. So
     # numbers are counted by SQLite, and digests cut out of one value.
     most = min(driver.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER), _MOST_VALUES) - len(SAME) - 2
     start = 0
     for count in _counts(len(packed), most // len(COLUMNS)):
-        some = values[start * len(COLUMNS) : (start + count) * len(COLUMNS)]
         digest = packed[start : start + count].tobytes()
-        driver.execute(f"INSERT INTO {_INTO} VALUES {_marks(count)}", [*same, first + start, digest, *some])
+        # As Python's objects, values take many times the room they have in columns.
+        values = _by_row([listed(column.slice(start, count)) for column in columns])
+        driver.execute(f"INSERT INTO {_INTO} VALUES {_marks(count)}", [*same, first + start, digest, *values])
         start += count
 
 

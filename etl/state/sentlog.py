@@ -205,9 +205,9 @@ class SentLog:
             first,
             new["digest"],
             [
-                rows.texts(new["transaction_id"]),
+                rows.stored(new["transaction_id"]),
                 self._labels.of(connection, new["subscription"]),
-                rows.texts(new["customer_id"]),
+                rows.stored(new["customer_id"]),
                 self._labels.of(connection, new["event_type"]),
                 rows.event_times(new["timestamp"]),
             ],
@@ -341,7 +341,7 @@ def index_anew(connection: sa.Connection, segment: int, first: int, last: int) -
     entries = keyindex.of_rows(connection, segment, first, last)
     bloom = Bloom.sized(FULL, _BITS_PER_KEY)
     bloom.add(Probes(entries.keys))
-    keyindex.store(connection, segment, entries)
+    keyindex.store(connection, segment, [entries])
     update = sent_segments.update().where(sent_segments.c.segment == segment)
     connection.execute(update.values(bloom=bloom.to_bytes(), stored_upto=last))
 
