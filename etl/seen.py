@@ -28,6 +28,7 @@ class SeenIds:
         self._file = SpillFile()
         self._stack = FilterStack()
         self._sealed: list[tuple[int, int]] = []
+        self._open = np.empty((2, 0), np.uint64)
         self._start_layer()
 
     def __enter__(self) -> Self:
@@ -70,21 +71,26 @@ class SeenIds:
 
     def _remember(self, words: np.ndarray) -> None:
         """``words``: in order."""
-        if not len(words):
-            return
-        self._bloom.add(Probes(words[:, 0]))
-        self._blocks.append(_columns(words))
-        self._held += len(words)
-        if self._held >= _LAYER:
-            self._seal()
+        while len(words):
+            if self._held == self._open.shape[1]:
+                self._next_layer()
+            taken, words = np.split(words, [self._open.shape[1] - self._held])
+            block = self._open[:, self._held : self._held + len(taken)]
+            block[:] = taken.T  # searching wants the first words side by side
+            self._bloom.add(Probes(block[0]))
+            self._blocks.append(block)
+            self._held += len(taken)
 
-    def _seal(self) -> None:
-        words = np.concatenate(self._blocks, axis=1)
-        self._blocks.clear()
-        merged = np.take(words, ordered(words.T), axis=1)
-        del words
-        self._sealed.append((self._file.append(merged), merged.shape[1]))
-        self._stack.add(len(self._sealed) - 1, self._bloom)
+    def _next_layer(self) -> None:
+        """Seal the layer that is full, in place: what a run keeps in memory is taken once."""
+        if self._held:
+            order = ordered(self._open.T)
+            for row in self._open:
+                row[:] = row[order]
+            self._sealed.append((self._file.append(self._open), self._held))
+            self._stack.add(len(self._sealed) - 1, self._bloom)
+        else:
+            self._open = np.empty((2, _LAYER), np.uint64)
         self._start_layer()
 
     def _start_layer(self) -> None:
@@ -95,11 +101,6 @@ class SeenIds:
     def _layer(self, number: int) -> np.ndarray:
         offset, length = self._sealed[number]
         return self._file.mapped(offset, (2, length))
-
-
-def _columns(words: np.ndarray) -> np.ndarray:
-    """As shape (2, n): searching wants the first words side by side."""
-    return np.ascontiguousarray(words.T)
 
 
 def _among(words: np.ndarray, block: np.ndarray) -> np.ndarray:
