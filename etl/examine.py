@@ -5,7 +5,7 @@ A *pair* is a track event and a subscription that matched it. Nothing here knows
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +18,7 @@ from etl.optout import opted_out
 from etl.transform import Events
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from etl.limits import Limits
     from etl.ports import EventBatch
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 PAIR_COLUMNS = ["row", "subscription", "transaction_id", "customer_id", "timestamp", "event_type", "body"]
 REJECTED_COLUMNS = ["row", "subscription", "stage", "reason", "transaction_id", "customer_id", "body"]
+#: That one piece of a batch should make: memory must not grow with the subscriptions that match the same events.
+MOST_PAIRS = 40_000
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,38 @@ class Examined:
     def events(self) -> Events:
         """The batch's events, without what was read of them to map them: it is kept until all of them are recorded."""
         return Events(self.batch.table, self.batch.layout)
+
+
+def in_pieces(
+    batches: Iterable[EventBatch], billings: Sequence[Billing], limits: Limits
+) -> Iterator[Examined]:
+    """Every batch examined, in pieces that make about ``MOST_PAIRS`` at most, judged by what those before made."""
+    pairs_a_row = float(len(billings))
+    for batch in batches:
+        start, rows = 0, batch.table.num_rows
+        while not start or start < rows:
+            piece = _piece(batch, start, max(1, int(MOST_PAIRS / max(1.0, pairs_a_row))))
+            examined = examine(piece, billings, limits)
+            yield examined
+            made = len(examined.pairs) + len(examined.rejected)
+            # Slowly down: what matches everything may come next.
+            pairs_a_row = max(made / max(1, piece.table.num_rows), pairs_a_row / 2)
+            start += max(1, piece.table.num_rows)
+
+
+def _piece(batch: EventBatch, start: int, rows: int) -> EventBatch:
+    """So many rows of ``batch``; what was unreadable comes with the first of them, the mark with the last."""
+    count = batch.table.num_rows
+    if not start and rows >= count:
+        return batch
+    return replace(
+        batch,
+        table=batch.table.slice(start, rows),
+        cursor=batch.cursor.slice(start, rows),
+        rows=batch.rows.slice(start, rows),
+        unreadable=() if start else batch.unreadable,
+        mark=batch.mark if start + rows >= count else None,
+    )
 
 
 def examine(batch: EventBatch, billings: Sequence[Billing], limits: Limits) -> Examined:

@@ -25,7 +25,7 @@ from etl.breaker import Breaker
 from etl.chunks import chunks
 from etl.decide import MAX_AHEAD, UNKNOWN, decide
 from etl.errors import CircuitBreakerError, EtlError, InterruptedRunError
-from etl.examine import Billing, Examined, examine
+from etl.examine import Billing, Examined, in_pieces
 from etl.identity import digests, transaction_keys
 from etl.limits import Limits
 from etl.optout import PATHS as OPT_OUT_PATHS
@@ -332,7 +332,7 @@ def _examined(job: Job, log: RunLog, counts: Counts, idle: Callable[[], None]) -
     batches = job.source.batches(job.plan.window, _paths(job), done)
     # While one batch is sent, the next is mapped and the one after it read, each in a thread of its own.
     read = ReadAhead(batches, depth=1, idle=lambda: None)
-    mapped = (examine(batch, job.billings, job.limits) for batch in read)
+    mapped = in_pieces(read, job.billings, job.limits)
     for examined in ReadAhead(mapped, depth=1, idle=idle):
         batch = examined.batch
         counts.read += batch.table.num_rows
