@@ -148,7 +148,7 @@ class _Source(Section):
         description="How far a scheduled window reaches back for late rows, at most `34d`.",
     )
     batch_rows: Whole = Field(
-        default=25_000, ge=1, le=1_000_000, description="Rows read together; bounds the memory."
+        default=20_000, ge=1, le=1_000_000, description="Rows read together; bounds the memory."
     )
 
 

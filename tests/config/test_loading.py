@@ -25,7 +25,7 @@ def test_the_smallest_config_has_the_documented_defaults() -> None:
         None,
         None,
     )
-    assert (config.source.layout, config.source.batch_rows) == ("auto", 25_000)
+    assert (config.source.layout, config.source.batch_rows) == ("auto", 20_000)
     assert config.destination.base_url == "https://api.metronome.com"
     assert (config.destination.events_per_second, config.destination.connections) == (5000, 16)
     assert (config.destination.max_age, config.destination.gzip) == (timedelta(days=33), False)
