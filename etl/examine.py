@@ -70,12 +70,13 @@ def in_pieces(
         start, rows = 0, batch.table.num_rows
         while not start or start < rows:
             piece = _piece(batch, start, max(1, int(MOST_PAIRS / max(1.0, pairs_a_row))))
-            examined = examine(piece, billings, limits)
-            yield examined
-            made = len(examined.pairs) + len(examined.rejected)
+            examined = [examine(piece, billings, limits)]
+            made = len(examined[0].pairs) + len(examined[0].rejected)
             # Slowly down: what matches everything may come next.
             pairs_a_row = max(made / max(1, piece.table.num_rows), pairs_a_row / 2)
             start += max(1, piece.table.num_rows)
+            del piece
+            yield examined.pop()  # which is not kept here while the next is made
 
 
 def _piece(batch: EventBatch, start: int, rows: int) -> EventBatch:

@@ -333,7 +333,7 @@ def _examined(job: Job, log: RunLog, counts: Counts, idle: Callable[[], None]) -
     # While one batch is sent, the next is mapped and the one after it read, each in a thread of its own.
     read = ReadAhead(batches, depth=1, idle=lambda: None)
     mapped = in_pieces(read, job.billings, job.limits)
-    for examined in ReadAhead(mapped, depth=1, idle=idle):
+    for examined in ReadAhead(mapped, depth=2, idle=idle):
         batch = examined.batch
         counts.read += batch.table.num_rows
         counts.filtered += batch.table.num_rows - examined.matched_rows

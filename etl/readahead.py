@@ -1,4 +1,4 @@
-"""Read the next batch while the last one is mapped and sent: a bounded queue filled by a thread."""
+"""Read the next batch while the last one is mapped and sent: a queue filled by a thread, as far as there is room."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _END = object()
 
 
 class ReadAhead(Generic[T]):
-    """Iterates over ``items`` with at most ``depth`` of them read and not yet taken.
+    """Iterates over ``items`` with at most ``depth`` of them read, or being read, and not yet taken.
 
     ``idle`` is called about every ``interval`` seconds while the next item is not there yet; what it raises ends
     the iteration. An exception of ``items`` is raised at the place where its item would have come.
@@ -24,7 +24,8 @@ class ReadAhead(Generic[T]):
         self, items: Iterable[T], depth: int, idle: Callable[[], None], interval: float = 0.2
     ) -> None:
         self._items = items
-        self._queue: queue.Queue[object] = queue.Queue(depth)
+        self._queue: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self._room = threading.Semaphore(depth)
         self._closed = threading.Event()
         self._idle = idle
         self._interval = interval
@@ -49,26 +50,30 @@ class ReadAhead(Generic[T]):
                 item = self._queue.get(timeout=self._interval)
             except queue.Empty:
                 continue
+            self._room.release()
             if isinstance(item, _Failure):
                 raise item.error
             return item
 
     def _fill(self) -> None:
+        items = iter(self._items)
         try:
-            for item in self._items:
-                if not self._put(item):
-                    return
-            self._put(_END)
+            while self._has_room() and self._hand_over(items):
+                pass
         except BaseException as error:  # noqa: BLE001 - raised again where the items are taken
-            self._put(_Failure(error))
+            self._queue.put(_Failure(error))
 
-    def _put(self, item: object) -> bool:
+    def _hand_over(self, items: Iterator[T]) -> bool:
+        """The next item; whether there was one. It has no name here afterwards, which would keep it."""
+        item = next(items, _END)
+        self._queue.put(item)
+        return item is not _END
+
+    def _has_room(self) -> bool:
+        """Waits for it; False where nobody takes any more."""
         while not self._closed.is_set():
-            try:
-                self._queue.put(item, timeout=self._interval)
-            except queue.Full:
-                continue
-            return True
+            if self._room.acquire(timeout=self._interval):
+                return not self._closed.is_set()
         return False
 
 

@@ -150,7 +150,7 @@ def test_what_a_bug_quotes_stays_out_of_the_state(
     def broken(*_: object) -> None:
         raise ValueError("cannot convert 'acme secret'")
 
-    monkeypatch.setattr("etl.pipeline.examine", broken)
+    monkeypatch.setattr("etl.examine.examine", broken)
     workspace.write([track("a")])
     workspace.config()
     with pytest.raises(ValueError, match="secret"):

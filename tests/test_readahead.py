@@ -29,7 +29,7 @@ def test_at_most_depth_items_wait() -> None:
             yield number
 
     for number in ReadAhead(items(), depth=2, idle=nothing):
-        assert len(made) <= number + 2 + 2
+        assert len(made) <= number + 1 + 2
 
 
 def test_an_error_of_the_source_is_raised_where_its_item_would_have_come() -> None:

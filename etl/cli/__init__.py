@@ -36,8 +36,8 @@ COMMANDS = {
 
 EPILOG = "\b\nExit codes:\n" + "".join(f"  {code:<4}{meaning}\n" for code, meaning in EXIT_CODES.items())
 
-#: Between two looks for garbage.
-_ALLOCATIONS = 1_000_000
+#: More objects than loading makes.
+_LOADED = 1_000_000
 
 #: What a shell says of a program that SIGPIPE ended.
 READER_LEFT = 141
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command; every way to fail becomes one of the contract's exit codes (DESIGN §6)."""
     # Libraries make half a million objects while they load, and lists of rows come and go: looking through all of it
     # for garbage at Python's usual pace is a twentieth of a run, and leaving nothing to look through halves its exit.
-    gc.set_threshold(_ALLOCATIONS)
+    gc.set_threshold(_LOADED)
     with _like_ctrl_c():
         code = _code(arguments)
     if code and "etl.logs" in sys.modules:

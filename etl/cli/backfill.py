@@ -62,7 +62,7 @@ def command(
     from etl.backfilling import Backfill, backfill
     from etl.cli.interrupts import interruptible
     from etl.cli.output import report_of
-    from etl.memory import reuse_buffers
+    from etl.memory import settle
     from etl.progress import progress_for
     from etl.telling import telling
     from etl.windows import Window
@@ -71,7 +71,7 @@ def command(
 
     def told() -> BackfillReport:
         config = load_for_run(config_path)
-        reuse_buffers()
+        settle()
         step = timedelta(hours=1) if by == "hour" else timedelta(days=1)
         asked = Backfill(config, Window(since, until), step, subscriptions or None, plan, redo)
         watcher = None if quiet or as_json else _Lines()

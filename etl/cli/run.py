@@ -63,13 +63,13 @@ def _run(
     from etl import api
     from etl.cli.interrupts import interruptible
     from etl.cli.output import report_of
-    from etl.memory import reuse_buffers
+    from etl.memory import settle
     from etl.progress import progress_for
     from etl.telling import telling
 
     def told() -> Report:
         config = load_for_run(config_path)
-        reuse_buffers()
+        settle()
 
         def run() -> Report:
             with interruptible() as interrupted, progress_for(quiet=quiet) as progress:
