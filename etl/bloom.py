@@ -104,7 +104,7 @@ class FilterStack:
     So what a run keeps in memory does not grow with the sent log or with the window.
     """
 
-    def __init__(self, memory: int = 4 << 20) -> None:
+    def __init__(self, memory: int = 2 << 20) -> None:
         self._free = memory
         self._filters: dict[int, Bloom | tuple[int, int]] = {}
         self._file = SpillFile()

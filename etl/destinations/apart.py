@@ -30,8 +30,9 @@ HEADER = struct.Struct("<qqq")
 #: Of the pipe, where the system lets it have so many, and of what is written to it at once.
 PIPE_BYTES = 1 << 20
 _CLOSING_SECONDS = 5.0
-#: The same modules as here, wherever they are imported from.
+#: Signals are for this process alone, before anything else; the same modules as here, wherever they are imported from.
 _START = (
+    "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); signal.signal(signal.SIGTERM, signal.SIG_IGN); "
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from etl.destinations.child import main; main()"
 )
 #: At most one, for the next carrier.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
-import signal
 from array import array
 from typing import IO, TYPE_CHECKING
 
@@ -128,8 +127,6 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 def main() -> None:
     """Until standard input ends."""
-    for ignored in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ignored, signal.SIG_IGN)
     told = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what anybody prints must not get between the messages
     # Unbuffered: what comes after the first message is for the loop.

@@ -40,7 +40,7 @@ _SAFE = "What was recorded before stays recorded, the window is not complete; ru
 _SQLITE_SETTINGS = (
     # Every commit reaches the disk: what is recorded stays recorded when the machine loses power.
     "PRAGMA synchronous = FULL",
-    "PRAGMA cache_size = -16384",
+    "PRAGMA cache_size = -4096",
     "PRAGMA wal_autocheckpoint = 4000",
     "PRAGMA journal_size_limit = 67108864",
     "PRAGMA temp_store = MEMORY",
