@@ -21,7 +21,7 @@ from typing import Any
 #: Stage → functions, as ``module:attribute`` where the caller looks them up. An inner stage is not counted outside.
 STAGES = {
     "read": ["etl.readahead:ReadAhead._fill"],
-    "match and map": ["etl.pipeline:examine"],
+    "match and map": ["etl.examine:examine"],
     "limits": ["etl.limits:check"],
     "fingerprints": ["etl.pipeline:transaction_keys", "etl.pipeline:digests"],
     "duplicates in the run": ["etl.seen:SeenIds.first_seen"],

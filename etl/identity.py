@@ -22,4 +22,6 @@ def digests(bodies: pd.Series) -> pd.Series:
 
 def _hashed(texts: pd.Series) -> pd.Series:
     utf8 = pa.array(texts).cast(pa.binary()).to_numpy(zero_copy_only=False).tolist()
-    return pd.Series(pa.array(hashes(utf8), _KEY), index=texts.index, dtype=pd.ArrowDtype(_KEY))
+    found = pa.py_buffer(b"".join(hashes(utf8)))
+    keys = pa.Array.from_buffers(_KEY, len(utf8), [None, found])
+    return pd.Series(pd.arrays.ArrowExtensionArray(keys), index=texts.index)

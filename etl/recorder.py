@@ -170,20 +170,25 @@ class Recorder:
     def _take(self, result: ChunkResult) -> None:
         chunk = result.chunk
         events, outgoing = self._outgoing[id(chunk.events)]
-        refused = [*result.refused, *result.too_old]
         outgoing.remaining -= len(chunk)
         outgoing.confirmed[chunk.start : chunk.stop] = True
-        outgoing.confirmed[refused] = False
-        outgoing.refused[refused] = True
         self._counts.requests += result.requests
         self._counts.retries += result.retries
+        self._unrecorded += len(chunk)
+        self._oldest = self._oldest or time.monotonic()
+        if result.refused or result.too_old:
+            self._take_refused(events, outgoing, result)
+
+    def _take_refused(self, events: pd.DataFrame, outgoing: _Outgoing, result: ChunkResult) -> None:
+        refused = [*result.refused, *result.too_old]
+        outgoing.confirmed[refused] = False
+        outgoing.refused[refused] = True
+        self._unrecorded -= len(refused)
         self._refuse(events, outgoing, "rejected", list(result.refused), list(result.refused.values()))
         late = list(result.too_old)
         self._refuse(
             events, outgoing, "too_old", late, ["older than max_age when it was retried"] * len(late)
         )
-        self._unrecorded += len(chunk) - len(refused)
-        self._oldest = self._oldest or time.monotonic()
 
     def _refuse(
         self, events: pd.DataFrame, outgoing: _Outgoing, outcome: str, rows: list[int], reasons: list[str]
