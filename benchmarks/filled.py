@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ _TEXT = pd.ArrowDtype(pa.string())
 
 
 def filled(ids: int) -> Path:
-    """A SQLite state with so many ids; made once and kept under ``benchmarks/data``: copy it."""
+    """A SQLite state with so many ids; made once and kept under ``benchmarks/data``: see ``copy_filled``."""
     path = FOLDER / f"sent-log-{ids}-{VERSION}.db"
     if not path.exists():
         FOLDER.mkdir(exist_ok=True)
@@ -39,6 +40,12 @@ def filled(ids: int) -> Path:
             making.with_name(making.name + left).unlink(missing_ok=True)
         shutil.move(making, path)
     return path
+
+
+def copy_filled(ids: int, to: Path) -> None:
+    """A copy, on the disk: else the next run would wait until it got there."""
+    shutil.copy(filled(ids), to)
+    os.sync()
 
 
 def fill(url: str, ids: int) -> None:

@@ -7,8 +7,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -19,7 +17,7 @@ import pyarrow as pa
 
 from benchmarks.data import events
 from benchmarks.figures import HEADER, Case, Goal, record, show
-from benchmarks.filled import fill, filled
+from benchmarks.filled import copy_filled, fill, filled
 from benchmarks.job import DEFAULT, Ran, Workplace
 from benchmarks.sink import Sink
 from etl.chunks import chunks
@@ -92,8 +90,7 @@ def of_log(sink: Sink, most: int) -> tuple[dict[str, Case], list[Goal]]:
     def run(ids: int) -> Ran:
         with Workplace(data, sink) as place:
             if ids:
-                shutil.copy(filled(ids), place.database)
-                os.sync()  # else the run waits for the copy to reach the disk
+                copy_filled(ids, place.database)
             return place.run()
 
     cases, goals = _with_logs("SQLite", run, most)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from datetime import timedelta
 from statistics import median
 from typing import TYPE_CHECKING
 
-from benchmarks.filled import filled
+from benchmarks.filled import copy_filled
 from benchmarks.job import Workplace
 from benchmarks.measured import measure
 
@@ -22,8 +20,7 @@ def idle(data: Data, sink: Sink, ids: int, rounds: int) -> float:
     """CPU seconds of an idle run, median."""
     start = (data.since - timedelta(hours=1)).isoformat()
     with Workplace(data, sink, start=start, overlap="72h") as place:
-        shutil.copy(filled(ids), place.database)
-        os.sync()
+        copy_filled(ids, place.database)
         place.run("--quiet")
         runs = [place.run("--quiet") for _ in range(rounds)]
         if any(run.requests for run in runs):
