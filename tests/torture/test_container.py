@@ -1,7 +1,7 @@
 """The image of configs/container, built and run by a real engine on a throw-away machine.
 
-The base image is a stand-in, since no test downloads from an image registry: Debian's own packages with this
-interpreter, under the name that the Dockerfile asks for.
+The base image is a stand-in, since no test downloads an image. It is Debian's own packages with this interpreter, under
+the name that the Dockerfile asks for.
 """
 
 from __future__ import annotations
