@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import click
@@ -47,19 +46,9 @@ def command(
     from etl.destinations.apart import started_early
 
     refuse_no_window(since, until)
-    with nullcontext() if dry_run else started_early():
-        return _run(config_path, since, until, dry_run, metrics_file, as_json, quiet)
+    if not dry_run:  # before the rest is loaded, until the command ends
+        click.get_current_context().with_resource(started_early())
 
-
-def _run(
-    config_path: str,
-    since: datetime | None,
-    until: datetime | None,
-    dry_run: bool,
-    metrics_file: str | None,
-    as_json: bool,
-    quiet: bool,
-) -> int:
     from etl import api
     from etl.cli.interrupts import interruptible
     from etl.cli.output import report_of
