@@ -18,11 +18,16 @@ import pyarrow.compute as pc
 from etl.subscription import FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    #: Bytes of each text, by column.
+    Lengths = Mapping[str, np.ndarray]
 
 MAX_ID_CHARACTERS = 128
 MAX_BODY_BYTES = 1_000_000
 _FRAME_BYTES = len(json.dumps(dict.fromkeys(FIELDS, ""), separators=(",", ":"))) - len('""')
+_TEXTS = [name for name in FIELDS if name != "properties"]
+_MEASURED = [*_TEXTS, "body"]
 _STAMP_CHARACTERS = len("2026-11-01T00:00:00.000Z")
 
 
@@ -52,36 +57,38 @@ def check(pairs: pd.DataFrame, limits: Limits) -> Checked:
     ``pairs``: string columns ``transaction_id, customer_id, event_type, timestamp, body``. The first limit that
     a pair breaks is its reason; reasons never quote values.
     """
-    long_values = _long_values(pairs, limits.property_value_bytes)
+    lengths = {name: _lengths(pairs[name]) for name in _MEASURED}
+    long_values = _long_values(pairs, lengths, limits.property_value_bytes)
     too_long = f"a property value is longer than {limits.property_value_bytes} bytes"
     refused = [(long_values, too_long)] if limits.property_value == "reject" else []
     warned = int(long_values.sum()) if limits.property_value == "warn" else 0
     reasons = np.full(len(pairs), None, dtype=object)
-    for broken, reason in [*_rules(pairs), *refused][::-1]:  # the first that is broken is told
+    for broken, reason in [*_rules(pairs, lengths), *refused][::-1]:  # the first that is broken is told
         reasons[broken] = reason
     told = pd.arrays.ArrowExtensionArray(pa.array(reasons, pa.string()))
     return Checked(pd.Series(told, index=pairs.index), warned)
 
 
-def _rules(pairs: pd.DataFrame) -> Iterator[tuple[np.ndarray, str]]:
-    ids = _lengths(pairs["transaction_id"])
+def _rules(pairs: pd.DataFrame, lengths: Lengths) -> Iterator[tuple[np.ndarray, str]]:
+    ids = lengths["transaction_id"]
     yield ids == 0, "transaction_id is empty; Metronome takes 1 to 128 characters"
     yield (
         _longer(pairs["transaction_id"], ids),
         "transaction_id is longer than 128 characters; Metronome takes 1 to 128",
     )
-    yield _lengths(pairs["customer_id"]) == 0, "customer_id is empty"
-    yield _lengths(pairs["event_type"]) == 0, "event_type is empty"
-    stamps = _lengths(pairs["timestamp"])
-    yield stamps != _STAMP_CHARACTERS, "timestamp has no four-digit year; Metronome takes RFC 3339"
-    sizes = _lengths(pairs["body"])
-    yield sizes > MAX_BODY_BYTES, "the usage event is larger than 1 MB"
+    yield lengths["customer_id"] == 0, "customer_id is empty"
+    yield lengths["event_type"] == 0, "event_type is empty"
+    yield (
+        lengths["timestamp"] != _STAMP_CHARACTERS,
+        "timestamp has no four-digit year; Metronome takes RFC 3339",
+    )
+    yield lengths["body"] > MAX_BODY_BYTES, "the usage event is larger than 1 MB"
 
 
-def _long_values(pairs: pd.DataFrame, limit: int) -> np.ndarray:
+def _long_values(pairs: pd.DataFrame, lengths: Lengths, limit: int) -> np.ndarray:
     """Rows with a string over ``limit`` bytes in ``properties``: candidates by size and pattern, then parsed."""
     bodies = _arrow(pairs["body"])
-    long_values = _properties_bytes(pairs, bodies) > limit
+    long_values = _properties_bytes(lengths) > limit
     positions = np.flatnonzero(long_values)
     long_values[:] = False
     for position in positions[_has_long_run(bodies.take(pa.array(positions)), limit)]:
@@ -91,10 +98,9 @@ def _long_values(pairs: pd.DataFrame, limit: int) -> np.ndarray:
     return long_values
 
 
-def _properties_bytes(pairs: pd.DataFrame, bodies: pa.Array) -> np.ndarray:
+def _properties_bytes(lengths: Lengths) -> np.ndarray:
     """How long the JSON of ``properties`` is at most: the body without its other fields, whose escapes only add."""
-    others = sum(_lengths(pairs[name]) for name in FIELDS if name != "properties")
-    return _numpy(pc.binary_length(bodies)) - others - _FRAME_BYTES
+    return lengths["body"] - sum(lengths[name] for name in _TEXTS) - _FRAME_BYTES
 
 
 def _has_long_run(bodies: pa.Array, limit: int) -> np.ndarray:

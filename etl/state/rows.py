@@ -82,8 +82,9 @@ def combined(column: pd.Series) -> pa.Array:
 
 def _may_need_escape(array: pa.StringArray) -> bool:
     """Whether any of the texts may; a look at their bytes in one piece."""
-    content = array.buffers()[2]
-    return content is not None and any(mark in content.to_pybytes() for mark in (b"\0", _ESCAPED.encode()))
+    buffer = array.buffers()[2]
+    content = b"" if buffer is None else buffer.to_pybytes()
+    return any(mark in content for mark in (b"\0", _ESCAPED.encode()))
 
 
 def binaries(column: pd.Series) -> list[bytes]:
