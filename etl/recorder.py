@@ -69,8 +69,9 @@ class Recorder:
         self._token_accepted = False
         self._error: BaseException | None = None
         self._closing = threading.Event()
-        self._flushing = threading.Event()
+        #: Cleared by a flush, until all that was answered before is recorded.
         self._flushed = threading.Event()
+        self._flushed.set()
         #: Closing or flushing: do not wait for the next tick.
         self._asked = threading.Event()
         self._thread = threading.Thread(target=self._work, name="etl-recorder", daemon=True)
@@ -114,7 +115,6 @@ class Recorder:
     def flush(self) -> None:
         """Wait until everything answered so far is recorded. Raises what the recording failed with."""
         self._flushed.clear()
-        self._flushing.set()
         self._asked.set()
         while not self._flushed.wait(_TICK) and self._error is None:
             pass
@@ -133,12 +133,11 @@ class Recorder:
             while not self._closing.is_set():
                 self._asked.wait(_TICK)
                 self._asked.clear()
-                flushing = self._flushing.is_set()
+                flushing = not self._flushed.is_set()
                 self._collect()
                 if flushing or self._due():
                     self._record()
                 if flushing:
-                    self._flushing.clear()
                     self._flushed.set()
             self._collect()
             self._record()

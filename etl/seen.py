@@ -27,7 +27,8 @@ class SeenIds:
     def __init__(self) -> None:
         self._file = SpillFile()
         self._stack = FilterStack()
-        self._sealed: list[tuple[int, int]] = []
+        #: Where each layer lies in the file; all are of the open one's shape.
+        self._sealed: list[int] = []
         self._open = np.empty((2, 0), np.uint64)
         self._start_layer()
 
@@ -87,7 +88,7 @@ class SeenIds:
             order = ordered(self._open.T)
             for row in self._open:
                 row[:] = row[order]
-            self._sealed.append((self._file.append(self._open), self._held))
+            self._sealed.append(self._file.append(self._open))
             self._stack.add(len(self._sealed) - 1, self._bloom)
         else:
             self._open = np.empty((2, _LAYER), np.uint64)
@@ -99,8 +100,7 @@ class SeenIds:
         self._held = 0
 
     def _layer(self, number: int) -> np.ndarray:
-        offset, length = self._sealed[number]
-        return self._file.mapped(offset, (2, length))
+        return self._file.mapped(self._sealed[number], self._open.shape)
 
 
 def _among(words: np.ndarray, block: np.ndarray) -> np.ndarray:

@@ -97,8 +97,8 @@ def root() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command; every way to fail becomes one of the contract's exit codes (DESIGN §6)."""
-    # Libraries make half a million objects while they load, and lists of rows come and go: looking through all of it
-    # for garbage at Python's usual pace is a twentieth of a run, and leaving nothing to look through halves its exit.
+    # Libraries make half a million objects while they load: looking through all of them for garbage at Python's usual
+    # pace is a twentieth of a run, and leaving nothing to look through halves its exit. ``etl.memory`` has a run's pace.
     gc.set_threshold(_LOADED)
     with _like_ctrl_c():
         code = _code(arguments)
