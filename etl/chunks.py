@@ -1,16 +1,16 @@
-"""Cuts a frame of usage events into the JSON arrays that requests carry. Pure.
+"""Cuts a frame of usage events into what single requests carry. Pure.
 
 Metronome takes 1 to 100 usage events a request; the size of a body is not documented, so 1 MB is kept to
-(FACTS §1.1). Bodies are joined by Arrow, a few chunks at a time: no Python runs per event.
+(FACTS §1.1). The texts stay where Arrow has them: nothing is copied, and no Python runs per event.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from etl.ports import Chunk
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 MAX_EVENTS = 100
 MAX_BYTES = 1_000_000
-#: Chunks joined by one Arrow call: enough to make the call's cost vanish, few enough to stay in the cache.
-_JOINED = 32
 
 
 def chunks(events: pd.DataFrame, max_events: int = MAX_EVENTS, max_bytes: int = MAX_BYTES) -> Iterator[Chunk]:
@@ -32,20 +30,19 @@ def chunks(events: pd.DataFrame, max_events: int = MAX_EVENTS, max_bytes: int = 
     Args:
         events: column ``body``, ``string[pyarrow]``, one JSON object each; other columns are carried along.
         max_events: events in a chunk, at most.
-        max_bytes: UTF-8 bytes of a chunk's body, at most. An event larger than that gets a chunk of its own.
+        max_bytes: UTF-8 bytes of a chunk's JSON array, at most. An event larger than that gets a chunk of its own.
 
     Raises:
         ValueError: a body is null.
     """
     bodies = _bodies(events["body"])
-    starts = _starts(bodies)
-    cuts = _cuts(starts, max_events, max_bytes)
-    for first in range(0, len(cuts) - 1, _JOINED):
-        some = cuts[first : first + _JOINED + 1]
-        for start, stop, body in zip(some[:-1], some[1:], _arrays(bodies, some), strict=True):
-            # The bracket takes the place of the comma before the first event.
-            ends = starts[start + 1 : stop + 1] - starts[start]
-            yield Chunk(events, int(start), int(stop), body, ends)
+    offsets = _offsets(bodies)
+    # What a row takes in an array: its text and a comma, or a bracket.
+    cuts = _cuts(offsets + np.arange(len(offsets)), max_events, max_bytes).tolist()
+    texts = memoryview(bodies.buffers()[2] or b"").cast("B")
+    for start, stop in pairwise(cuts):
+        first, ends = int(offsets[start]), offsets[start + 1 : stop + 1]
+        yield Chunk(events, start, stop, texts[first : int(ends[-1])], ends - first)
 
 
 def _bodies(column: pd.Series[str]) -> pa.LargeStringArray:
@@ -57,17 +54,17 @@ def _bodies(column: pd.Series[str]) -> pa.LargeStringArray:
     return array.cast(pa.large_string())
 
 
-def _starts(bodies: pa.LargeStringArray) -> npt.NDArray[np.int64]:
-    """Where each event would start in one long array of all, commas counted: one more entry than events."""
-    offsets = np.frombuffer(bodies.buffers()[1], np.int64)[bodies.offset : bodies.offset + len(bodies) + 1]
-    return cast("npt.NDArray[np.int64]", offsets + np.arange(len(bodies) + 1))
+def _offsets(bodies: pa.LargeStringArray) -> npt.NDArray[np.int64]:
+    """Where each text starts in the array's buffer, and where the last one ends."""
+    offsets = np.frombuffer(bodies.buffers()[1] or bytes(8), np.int64)
+    return offsets[bodies.offset : bodies.offset + len(bodies) + 1]
 
 
 def _cuts(starts: npt.NDArray[np.int64], max_events: int, max_bytes: int) -> npt.NDArray[np.int64]:
     """Row positions to cut at, both ends included."""
     rows = len(starts) - 1
     cuts = np.append(np.arange(0, rows, max_events), rows)
-    # A body is its events, a comma between each two, and two brackets: one byte more than `starts` tells.
+    # A JSON array is its events, a comma between each two, and two brackets: one byte more than `starts` tells.
     if rows == 0 or np.diff(starts[cuts]).max() < max_bytes:
         return cuts
     return _cuts_by_size(starts, max_events, max_bytes)
@@ -79,10 +76,3 @@ def _cuts_by_size(starts: npt.NDArray[np.int64], max_events: int, max_bytes: int
         fitting = int(np.searchsorted(starts, starts[start] + max_bytes, side="left")) - 1
         cuts.append(min(max(fitting, start + 1), start + max_events, len(starts) - 1))
     return np.array(cuts)
-
-
-def _arrays(bodies: pa.LargeStringArray, cuts: npt.NDArray[np.int64]) -> Iterator[bytes]:
-    """The JSON array of each stretch between two cuts."""
-    lists = pa.LargeListArray.from_arrays(pa.array(cuts - cuts[0]), bodies.slice(cuts[0], cuts[-1] - cuts[0]))
-    for joined in pc.binary_join(lists, pa.scalar(",", pa.large_string())):
-        yield b"".join((b"[", joined.as_buffer(), b"]"))

@@ -6,13 +6,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    import pandas as pd
+#: What can become of a pair. From the last to the first: of those that apply, the first is what becomes of it.
+OUTCOMES = ("send", "in_future", "too_old", "drift", "already_sent", "duplicate")
 
 #: What ``RunLog.lookup`` answers.
 UNKNOWN, SAME, OTHER, THIS_RUN = 0, 1, 2, 3
@@ -23,24 +25,24 @@ MAX_AHEAD = timedelta(hours=24)
 
 def decide(
     timestamps: pd.Series, first: np.ndarray, known: np.ndarray, now: datetime, max_age: timedelta
-) -> np.ndarray:
-    """The outcome of each pair, an object array of ``duplicate, already_sent, drift, too_old, in_future, send``.
+) -> pd.Categorical:
+    """The outcome of each pair, one of ``OUTCOMES``.
 
     ``timestamps``: canonical text (``YYYY-MM-DDTHH:MM:SS.mmmZ``), which sorts as it counts.
     ``first``: bool, False where an earlier pair of this run had the id. ``known``: int8, from ``RunLog.lookup``.
     """
     stamps = pa.array(timestamps)
-    found = np.full(len(timestamps), "send", dtype=object)
-    # From the last to the first: the first that applies is what stays.
-    for outcome, applies in (
-        ("in_future", _true(pc.greater(stamps, canonical(now + MAX_AHEAD)))),
-        ("too_old", _true(pc.less(stamps, canonical(now - max_age)))),
-        ("drift", known == OTHER),
-        ("already_sent", known == SAME),
-        ("duplicate", ~first | (known == THIS_RUN)),
-    ):
-        found[applies] = outcome
-    return found
+    applies = (
+        _true(pc.greater(stamps, canonical(now + MAX_AHEAD))),
+        _true(pc.less(stamps, canonical(now - max_age))),
+        known == OTHER,
+        known == SAME,
+        ~first | (known == THIS_RUN),
+    )
+    found = np.zeros(len(timestamps), np.int8)
+    for code, which in enumerate(applies, 1):
+        found[which] = code
+    return pd.Categorical.from_codes(found, OUTCOMES)
 
 
 def canonical(moment: datetime) -> str:

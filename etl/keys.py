@@ -6,24 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-from xxhash import xxh3_128_digest
+
+from etl.hashing import WIDTH, hashes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import pandas as pd
-
-WIDTH = 16
-
-
-def hashes(texts: Iterable[bytes]) -> list[bytes]:
-    """XXH3, 128 bits, of each text.
-
-    It need not be cryptographic, which would take six times as long. For ids: the sent log compares them letter for
-    letter, and whoever could choose two ids of one run so that their keys are the same could choose the same id twice.
-    For bodies: a digest tells apart what was sent under one id, and nobody gains by another body of the same digest.
-    """
-    return list(map(xxh3_128_digest, texts))
 
 
 def words_of(transaction_ids: Iterable[str]) -> np.ndarray:

@@ -132,7 +132,7 @@ def _dry_run(job: Job, log: RunLog, counts: Counts) -> None:
         for examined in _examined(job, log, counts, lambda: _refuse_interrupted(job)):
             pairs = _identified(examined.pairs)
             outcomes = _outcomes(job, log, seen, pairs)
-            for outcome in set(outcomes) - {"send"}:
+            for outcome in _but_to_send(outcomes):
                 counts.add(outcome, _by_subscription(pairs[outcomes == outcome]))
 
 
@@ -201,7 +201,7 @@ class _Line:
         pairs = _identified(examined.pairs)
         outcomes = _outcomes(self.job, self.log, self.seen, pairs)
         self.recorder.add_letters([*dead.unreadable(examined.batch.unreadable), *dead.rejected(examined)])
-        for outcome in set(outcomes) - {"send"}:
+        for outcome in _but_to_send(outcomes):
             chosen = pairs[outcomes == outcome]
             self.counts.add(outcome, _by_subscription(chosen))
             if outcome == "in_future":
@@ -254,7 +254,7 @@ class _Line:
         met = pairs[known != UNKNOWN]
         self.recorder.end([int(number) for number in met["number"]])
         sent = self.log.sent_digests(list(met["transaction_id"])) if len(met) else {}
-        same = [sent[i] == digest for i, digest in zip(met["transaction_id"], met["digest"], strict=True)]
+        same = [sent[i] == now for i, now in zip(met["transaction_id"], digests(met["body"]), strict=True)]
         drifted = met[~np.array(same, bool)]
         letters = held.letters(due, drifted, "drift", [_DRIFT] * len(drifted))
         self.recorder.add_letters(
@@ -268,8 +268,8 @@ class _Line:
         """Of each pair, and of what was sent under its id; hex."""
         earlier = self.log.sent_digests(list(drifted["transaction_id"])) if len(drifted) else {}
         return [
-            {"digest": digest.hex(), "sent_digest": earlier[i].hex()}
-            for i, digest in zip(drifted["transaction_id"], drifted["digest"], strict=True)
+            {"digest": now.hex(), "sent_digest": earlier[i].hex()}
+            for i, now in zip(drifted["transaction_id"], digests(drifted["body"]), strict=True)
         ]
 
     def _submit(self, events: pd.DataFrame) -> None:
@@ -347,7 +347,7 @@ def _examined(job: Job, log: RunLog, counts: Counts, idle: Callable[[], None]) -
         yield examined
 
 
-def _outcomes(job: Job, log: RunLog, seen: SeenIds, pairs: pd.DataFrame) -> np.ndarray:
+def _outcomes(job: Job, log: RunLog, seen: SeenIds, pairs: pd.DataFrame) -> pd.Categorical:
     first = seen.first_seen(pairs["key"])
     known = log.lookup(pairs)
     outcomes = decide(pairs["timestamp"], first, known, job.clock(), job.max_age)
@@ -360,8 +360,13 @@ def _outcomes(job: Job, log: RunLog, seen: SeenIds, pairs: pd.DataFrame) -> np.n
     return outcomes
 
 
+def _but_to_send(outcomes: pd.Categorical) -> list[str]:
+    """Those that occur."""
+    return [str(outcome) for outcome in outcomes.unique() if outcome != "send"]
+
+
 def _identified(pairs: pd.DataFrame) -> pd.DataFrame:
-    return pairs.assign(key=transaction_keys(pairs["transaction_id"]), digest=digests(pairs["body"]))
+    return pairs.assign(key=transaction_keys(pairs["transaction_id"]))
 
 
 def _paths(job: Job) -> frozenset[Path] | None:

@@ -90,13 +90,13 @@ class Chunk:
     """1 to 100 usage events in one request.
 
     ``events``: the frame (columns of ``etl.events.OUTGOING``) that rows ``start:stop`` of it are taken from.
-    ``body``: the JSON array, UTF-8. ``ends``: int64, the position in ``body`` right after each event.
+    ``bodies``: their JSON objects, UTF-8, one right after the other. ``ends``: int64, the position after each.
     """
 
     events: pd.DataFrame
     start: int
     stop: int
-    body: bytes
+    bodies: memoryview
     ends: np.ndarray
 
     def __len__(self) -> int:
@@ -107,11 +107,13 @@ class Chunk:
 class ChunkResult:
     """What became of a chunk. Positions are rows of ``chunk.events``; whatever is in neither mapping was sent.
 
+    ``digests``: 16 bytes of the body of each event (``etl.hashing``), made by whoever sent it, of what was sent.
     ``refused``: Metronome refused the event alone; the value is its reason (status and message).
     ``too_old``: the event passed ``max_age`` before a retry.
     """
 
     chunk: Chunk
+    digests: bytes
     refused: Mapping[int, str] = field(default_factory=dict)
     too_old: Collection[int] = frozenset()
     requests: int = 1
@@ -236,9 +238,9 @@ class RunLog(Protocol):
     marks: frozenset[str]
 
     def lookup(self, pairs: pd.DataFrame) -> np.ndarray:
-        """int8 per row of ``pairs`` (``transaction_id``, ``key``, ``digest``).
+        """int8 per row of ``pairs`` (``transaction_id``, ``key``, ``body``).
 
-        0 = not in the sent log; 1 = there with the same digest; 2 = with another; 3 = recorded by this very run.
+        0 = not in the sent log; 1 = there with the digest of the same body; 2 = with another; 3 = recorded by this very run.
         """
         ...
 

@@ -17,6 +17,8 @@ import numpy as np
 import pandas as pd
 
 from etl.errors import CircuitBreakerError
+from etl.hashing import WIDTH
+from etl.identity import binary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
     #: Makes the dead letters of pairs: (pairs, outcome, a reason for each) → letters.
     Letters = Callable[[pd.DataFrame, str, Sequence[str]], list[DeadLetter]]
 
-#: What the sent log keeps of a usage event; bodies, the bulk of a frame, stay out of the copies.
-RECORDED = ["transaction_id", "key", "digest", "subscription", "customer_id", "event_type", "timestamp"]
+#: What the sent log keeps of a usage event, besides its digest; bodies, the bulk of a frame, stay out of the copies.
+RECORDED = ["transaction_id", "key", "subscription", "customer_id", "event_type", "timestamp"]
 MAX_UNRECORDED = 100_000
 GROUP_EVENTS = 20_000
 GROUP_LETTERS = 1_000
@@ -41,12 +43,13 @@ _TICK = 0.02
 class _Outgoing:
     """Usage events on their way: which rows were confirmed, which came to another end, how many are still out.
 
-    ``letters`` makes the dead letters of rows that were not taken. ``numbers``: for held pairs of earlier runs,
+    ``digests``: of what was sent (``V16``). ``letters`` makes the dead letters of rows that were not taken. ``numbers``: for held pairs of earlier runs,
     the numbers of their letters, by row.
     """
 
     letters: Letters
     numbers: np.ndarray | None
+    digests: np.ndarray
     confirmed: np.ndarray
     refused: np.ndarray
     remaining: int
@@ -81,10 +84,10 @@ class Recorder:
         self._thread.start()
 
     def expect(self, events: pd.DataFrame, letters: Letters, numbers: np.ndarray | None = None) -> None:
-        """``events`` (columns of ``PAIR_COLUMNS``, ``key``, ``digest``) are about to be submitted, all of them."""
-        none = np.zeros(len(events), bool)
+        """``events`` (columns of ``PAIR_COLUMNS``, ``key``) are about to be submitted, all of them."""
+        none, digests = np.zeros(len(events), bool), np.zeros(len(events), f"V{WIDTH}")
         with self._lock:
-            outgoing = _Outgoing(letters, numbers, none, none.copy(), len(events))
+            outgoing = _Outgoing(letters, numbers, digests, none, none.copy(), len(events))
             self._outgoing[id(events)] = (events, outgoing)
 
     def add_letters(self, letters: Sequence[DeadLetter]) -> None:
@@ -171,6 +174,7 @@ class Recorder:
         events, outgoing = self._outgoing[id(chunk.events)]
         outgoing.remaining -= len(chunk)
         outgoing.confirmed[chunk.start : chunk.stop] = True
+        outgoing.digests[chunk.start : chunk.stop] = np.frombuffer(result.digests, outgoing.digests.dtype)
         self._counts.requests += result.requests
         self._counts.retries += result.retries
         self._unrecorded += len(chunk)
@@ -233,7 +237,8 @@ class Recorder:
         for key, (events, outgoing) in list(self._outgoing.items()):
             if outgoing.confirmed.any():
                 own = pairs if outgoing.numbers is None else released
-                own.append(events[RECORDED][outgoing.confirmed])
+                digest = binary(outgoing.digests[outgoing.confirmed])
+                own.append(events[RECORDED][outgoing.confirmed].assign(digest=digest))
             if outgoing.numbers is not None:
                 ended += [int(n) for n in outgoing.numbers[outgoing.confirmed | outgoing.refused]]
             outgoing.confirmed[:] = False

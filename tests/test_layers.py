@@ -14,15 +14,14 @@ ROOT = Path(etl.__file__).parent
 
 #: From the bottom to the top. A part of the package that is named nowhere stands between wiring and progress.
 LAYERS = [
-    {"errors", "subscription", "events", "windows", "sqlfiles", "spill"},
-    {"config", "ports", "report", "bloom", "keys", "seen"},
+    {"errors", "subscription", "events", "windows", "sqlfiles", "spill", "hashing"},
+    {"config", "ports", "report", "bloom", "keys", "seen", "identity"},
     {"transform"},
     {"sources", "destinations", "state"}
     | {
         "lints",
         "limits",
         "optout",
-        "identity",
         "schedule",
         "versions",
         "chunks",
@@ -45,7 +44,6 @@ PURE = {
     "lints",
     "limits",
     "optout",
-    "identity",
     "schedule",
     "versions",
     "chunks",

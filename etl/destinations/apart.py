@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from etl.destinations.parcels import Outcome, Parcel, Reporting
     from etl.destinations.sending import Terms
 
+    #: The end of a parcel: number, outcome, digests; or why nothing more will be sent.
+    Told = tuple[int, Outcome | None, bytes] | str
+
 #: Before each parcel: its number, how many events, how many bytes.
 HEADER = struct.Struct("<qqq")
 #: Of the pipe, where the system lets it have so many, and of what is written to it at once.
@@ -120,9 +123,9 @@ class ProcessCarrier:
             pickle.dump((self._endpoint, self._terms), pipe)
             while (parcels := self._outgoing.get()) is not None and not self._closing:
                 for parcel in parcels:
-                    pipe.write(HEADER.pack(parcel.number, len(parcel), len(parcel.body)))
+                    pipe.write(HEADER.pack(parcel.number, len(parcel), len(parcel.bodies)))
                     pipe.write(bytes(parcel.ends))
-                    pipe.write(parcel.body)
+                    pipe.write(parcel.bodies)
                 pipe.flush()
 
     # -------------------------------------------------------------------------- the receiver's thread
@@ -130,11 +133,11 @@ class ProcessCarrier:
     def _receive(self, process: subprocess.Popen[bytes]) -> None:
         with cast("IO[bytes]", process.stdout) as pipe:
             while (told := _read(pipe)) is not None:
-                for number, what in told:
+                for what in told:
                     if isinstance(what, str):
                         self._reporting.failed(MetronomeError(what))
                     else:
-                        self._reporting.ended(number, what)
+                        self._reporting.ended(*what)
         if not self._closing:
             self._lost(process)
 
@@ -148,10 +151,10 @@ class ProcessCarrier:
         self._reporting.failed(failure, lost=True)
 
 
-def _read(pipe: IO[bytes]) -> list[tuple[int, Outcome | str | None]] | None:
+def _read(pipe: IO[bytes]) -> list[Told] | None:
     """The next message; None where there will be none."""
     try:
-        told: list[tuple[int, Outcome | str | None]] = pickle.load(pipe)  # noqa: S301 - our own process wrote it
+        told: list[Told] = pickle.load(pipe)  # noqa: S301 - our own process wrote it
     except (EOFError, pickle.UnpicklingError, OSError):
         return None
     return told

@@ -7,6 +7,7 @@ the pipe, and so is this one. One thread does it all: a second one to read parce
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import pickle
 from array import array
@@ -20,11 +21,14 @@ from etl.destinations.parcels import Parcel
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from etl.destinations.apart import Told
     from etl.destinations.parcels import Outcome
     from etl.errors import MetronomeError
 
 #: What ends within so many seconds is told together: a message costs the reader more than what is in it.
 _TOGETHER = 0.005
+#: Between two looks for garbage; by itself, Python looks once for each few requests.
+_ALLOCATIONS = 50_000
 
 
 class Inlet(asyncio.Protocol):
@@ -69,21 +73,21 @@ class Outbox:
 
     def __init__(self, pipe: IO[bytes]) -> None:
         self._pipe = pipe
-        self._waiting: list[tuple[int, Outcome | str | None]] = []
+        self._waiting: list[Told] = []
 
-    def ended(self, number: int, outcome: Outcome | None) -> None:
+    def ended(self, number: int, outcome: Outcome | None, digests: bytes = b"") -> None:
         """See :class:`etl.destinations.parcels.Reporting`."""
-        self._tell(number, outcome)
+        self._tell((number, outcome, digests))
 
     def failed(self, failure: MetronomeError, *, lost: bool = False) -> None:
         """See :class:`etl.destinations.parcels.Reporting`; when all is lost, this process ends and so tells it."""
-        self._tell(0, str(failure))
+        self._tell(str(failure))
         if lost:
             self.flush()
             os._exit(1)
 
-    def _tell(self, number: int, what: Outcome | str | None) -> None:
-        self._waiting.append((number, what))
+    def _tell(self, what: Told) -> None:
+        self._waiting.append(what)
         if len(self._waiting) == 1:
             asyncio.get_running_loop().call_later(_TOGETHER, self.flush)
 
@@ -129,6 +133,8 @@ def main() -> None:
     """Until standard input ends."""
     told = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what anybody prints must not get between the messages
+    gc.freeze()  # all that is loaded is here to stay
+    gc.set_threshold(_ALLOCATIONS)
     # Unbuffered: what comes after the first message is for the loop.
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(os.fdopen(0, "rb", buffering=0), told))

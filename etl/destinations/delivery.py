@@ -92,9 +92,9 @@ class MetronomeDelivery:
         """From now on the chunk is on its way."""
         self._numbered += 1
         self._chunks[self._numbered] = chunk
-        self._bytes += len(chunk.body)
+        self._bytes += len(chunk.bodies)
         self._events += len(chunk)
-        return Parcel(self._numbered, chunk.body, chunk.ends)
+        return Parcel(self._numbered, chunk.bodies, chunk.ends)
 
     def results(self) -> list[ChunkResult]:
         """Chunks that ended since the last call; a chunk that was given up never ends here."""
@@ -139,17 +139,17 @@ class MetronomeDelivery:
 
     # ------------------------------------------------------------------------- the carrier's thread
 
-    def ended(self, number: int, outcome: Outcome | None) -> None:
+    def ended(self, number: int, outcome: Outcome | None, digests: bytes = b"") -> None:
         """See :class:`etl.destinations.parcels.Reporting`."""
         with self._changed:
             chunk = self._chunks.pop(number, None)
             if chunk is None:
                 return
-            self._bytes -= len(chunk.body)
+            self._bytes -= len(chunk.bodies)
             if outcome is None:
                 self._events -= len(chunk)
             else:
-                self._ended.append(_result(chunk, outcome))
+                self._ended.append(_result(chunk, digests, outcome))
             if self._wake_at is not None and len(self._chunks) <= self._wake_at:
                 self._changed.notify_all()
 
@@ -163,7 +163,7 @@ class MetronomeDelivery:
             self.ended(number, None)
 
 
-def _result(chunk: Chunk, outcome: Outcome) -> ChunkResult:
+def _result(chunk: Chunk, digests: bytes, outcome: Outcome) -> ChunkResult:
     refused = {chunk.start + row: reason for row, reason in outcome.refused.items()}
     too_old = frozenset(chunk.start + row for row in outcome.too_old)
-    return ChunkResult(chunk, refused, too_old, outcome.requests, outcome.retries)
+    return ChunkResult(chunk, digests, refused, too_old, outcome.requests, outcome.retries)

@@ -33,7 +33,7 @@ class Sending:
         self._terms = terms
         self._clock = clock
         self._reporting = reporting
-        self._tasks: dict[asyncio.Task[Outcome | None], Job] = {}
+        self._tasks: dict[asyncio.Task[tuple[Outcome, bytes] | None], Job] = {}
         self._stopped = False
         self._closing = asyncio.Event()
 
@@ -62,19 +62,19 @@ class Sending:
         self._tasks[task] = job
         task.add_done_callback(self._done)
 
-    async def _run(self, job: Job) -> Outcome | None:
+    async def _run(self, job: Job) -> tuple[Outcome, bytes] | None:
         try:
-            return await self._sender.send(job)
+            return await self._sender.send(job), job.digests()
         except MetronomeError as error:
             self._stop(error.with_traceback(None))
         except Exception as error:  # noqa: BLE001 - whatever it is, the pipeline must hear of it
             self._stop(unexpected(f"Sending chunk {job.parcel.number}", error))
         return None
 
-    def _done(self, task: asyncio.Task[Outcome | None]) -> None:
+    def _done(self, task: asyncio.Task[tuple[Outcome, bytes] | None]) -> None:
         """Not the end of ``_run``: a task that is cancelled before its first step never gets there."""
-        outcome = None if task.cancelled() else task.result()
-        self._reporting.ended(self._tasks.pop(task).parcel.number, outcome)
+        ended = None if task.cancelled() else task.result()
+        self._reporting.ended(self._tasks.pop(task).parcel.number, *(ended or (None,)))
 
     def _stop(self, failure: MetronomeError) -> None:
         """Begins no further request; answers on their way are awaited, everything else is given up."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
-
-import orjson
 
 if TYPE_CHECKING:
     from array import array
@@ -18,31 +17,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Parcel:
-    """A chunk without its frame. ``number`` counts chunks from 1; ``body`` is its JSON array.
+    """A chunk without its frame. ``number`` counts chunks from 1.
 
-    ``ends``: int64, for each event the position in ``body`` right after it, where its comma or the bracket is.
+    ``bodies``: the JSON objects of its events, one right after the other. ``ends``: int64, the position after each.
     """
 
     number: int
-    body: bytes
+    bodies: bytes | memoryview
     ends: np.ndarray | array[int]
 
     def __len__(self) -> int:
         return len(self.ends)
 
-    def event(self, row: int) -> bytes:
-        """The JSON text of one event."""
-        return self.body[(self.ends[row - 1] if row else 0) + 1 : self.ends[row]]
+    @property
+    def size(self) -> int:
+        """Bytes of the JSON array of all events: a comma between each two, and the brackets."""
+        return len(self.bodies) + len(self) + 1
 
-    def part(self, rows: Sequence[int]) -> bytes:
-        """The JSON array of these rows; the body itself when that is all of them."""
-        if len(rows) == len(self):
-            return self.body
-        return b"[" + b",".join(map(self.event, rows)) + b"]"
-
-    def stamp(self, row: int) -> str:
-        """The ``timestamp`` of one event, as Metronome gets it."""
-        return str(orjson.loads(self.event(row))["timestamp"])
+    def events(self) -> list[bytes]:
+        """The JSON text of each event."""
+        bodies = bytes(self.bodies)
+        return [bodies[start:end] for start, end in pairwise((0, *self.ends))]
 
 
 @dataclass(frozen=True)
@@ -55,15 +50,18 @@ class Outcome:
     retries: int = 0
 
 
-#: What becomes of nearly every parcel. One object: told a thousand times in a message, it is written once.
+#: What becomes of nearly every parcel. One object: told a hundred times in a message, it is written once.
 ALL_SENT = Outcome()
 
 
 class Reporting(Protocol):
     """Whom a carrier tells, from a thread of its own."""
 
-    def ended(self, number: int, outcome: Outcome | None) -> None:
-        """The parcel of that number came to its end; None: it was given up, and nothing is known of it."""
+    def ended(self, number: int, outcome: Outcome | None, digests: bytes = b"") -> None:
+        """The parcel of that number came to its end; None: it was given up, and nothing is known of it.
+
+        ``digests``: 16 bytes of each event (``etl.hashing``), if it was not given up.
+        """
         ...
 
     def failed(self, failure: MetronomeError, *, lost: bool = False) -> None:

@@ -8,12 +8,16 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING
+
+import orjson
 
 from etl.destinations.answers import Answer, describe, judge, property_values, retry_after
 from etl.destinations.pace import Clock, Concurrency, RateLimiter, back_off
 from etl.destinations.parcels import ALL_SENT, Outcome
 from etl.errors import MetronomeError
+from etl.hashing import hashes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,9 +50,28 @@ class Job:
     retries: int = 0
     on_wire: bool = False
 
+    @cached_property
+    def events(self) -> list[bytes]:
+        """The JSON text of each event. Not before the first request: while parcels wait, they are kept in one piece."""
+        return self.parcel.events()
+
+    def body(self, rows: Sequence[int]) -> bytes:
+        """The JSON array of these rows."""
+        events = self.events if len(rows) == len(self.events) else [self.events[row] for row in rows]
+        return b"[" + b",".join(events) + b"]"
+
     def texts(self, rows: Sequence[int]) -> list[str]:
         """The JSON text of these rows."""
-        return [self.parcel.event(row).decode() for row in rows]
+        return [self.events[row].decode() for row in rows]
+
+    def timestamp(self, row: int) -> datetime:
+        """Of one event, as Metronome gets it."""
+        moment = datetime.fromisoformat(orjson.loads(self.events[row])["timestamp"])
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+    def digests(self) -> bytes:
+        """16 bytes of each event: what the sent log will tell of the content that was sent."""
+        return b"".join(hashes(self.events))
 
     def outcome(self) -> Outcome:
         """What became of the parcel, once nothing of it is left to send."""
@@ -115,7 +138,7 @@ class Sender:
     def _young(self, job: Job, rows: Sequence[int]) -> Sequence[int]:
         """The rows that may still be sent; time has passed since their age was checked."""
         oldest = self._clock.now() - self._terms.max_age
-        old = {row for row in rows if _moment(job.parcel.stamp(row)) < oldest}
+        old = {row for row in rows if job.timestamp(row) < oldest}
         job.too_old |= old
         return [row for row in rows if row not in old] if old else rows
 
@@ -128,7 +151,7 @@ class Sender:
             await self._limiter.take(len(rows))
             job.requests += 1
             job.on_wire = True
-            answer = await self._wire.post(job.parcel.part(rows))
+            answer = await self._wire.post(job.body(rows))
             action = judge(answer) if isinstance(answer, Answer) else "retry"
             failed = action == "retry"
             return answer, action
@@ -177,9 +200,4 @@ class Sender:
 def _where(job: Job) -> str:
     parcel = job.parcel
     events = "1 event" if len(parcel) == 1 else f"{len(parcel)} events"
-    return f"chunk {parcel.number} ({events}, {len(parcel.body):,} bytes)"
-
-
-def _moment(stamp: str) -> datetime:
-    moment = datetime.fromisoformat(stamp)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return f"chunk {parcel.number} ({events}, {parcel.size:,} bytes)"

@@ -11,6 +11,7 @@ import numpy as np
 import orjson
 
 from etl.errors import EtlError, StateError
+from etl.identity import digests
 from etl.keys import key_words, words_of
 from etl.state import ledger, letters, rows
 from etl.state.schema import runs
@@ -68,8 +69,8 @@ class View:
             found = self._sent.find(connection, key_words(pairs["key"]), pairs["transaction_id"])
         if found:
             positions = list(found)
-            digests = rows.binaries(pairs["digest"].iloc[positions])
-            known[positions] = [self._compare(found[p], d) for p, d in zip(positions, digests, strict=True)]
+            sent = digests(pairs["body"].iloc[positions])
+            known[positions] = [self._compare(found[p], d) for p, d in zip(positions, sent, strict=True)]
         return known
 
     def _compare(self, found: Found, digest: bytes) -> int:

@@ -14,6 +14,7 @@ from etl.chunks import chunks
 from etl.destinations.metronome import Metronome
 from etl.destinations.pace import Clock
 from etl.errors import MetronomeError
+from etl.hashing import WIDTH
 
 if TYPE_CHECKING:
     from etl.ports import ChunkResult
@@ -106,3 +107,9 @@ def outcomes(results: list[ChunkResult]) -> dict[str, str]:
             outcome = "too_old" if row in result.too_old else result.refused.get(row, "sent")
             found[result.chunk.events["transaction_id"].iloc[row]] = outcome
     return found
+
+
+def digests_told(results: list[ChunkResult]) -> list[bytes]:
+    """Of every event, in the frame's order."""
+    told = b"".join(result.digests for result in sorted(results, key=lambda result: result.chunk.start))
+    return [told[at : at + WIDTH] for at in range(0, len(told), WIDTH)]

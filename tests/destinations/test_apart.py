@@ -20,8 +20,9 @@ from etl.destinations.delivery import Bounds, MetronomeDelivery
 from etl.destinations.endpoint import Endpoint
 from etl.destinations.metronome import Metronome
 from etl.errors import MetronomeError
+from etl.identity import digests
 from tests.destinations.server import OK, Received, Reply, Server, refusal
-from tests.destinations.support import TOKEN, deliver, outcomes, usage_events
+from tests.destinations.support import TOKEN, deliver, digests_told, outcomes, usage_events
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,16 +60,19 @@ def test_every_event_is_sent_once_with_the_bytes_it_was_given():
     assert failure is None
     assert set(outcomes(results).values()) == {"sent"}
     assert sum(result.requests for result in results) == len(server.received) == 24
-    assert sorted(request.body for request in server.received) == sorted(c.body for c in chunks(events))
+    bodies = [",".join(events["body"].iloc[c.start : c.stop]) for c in chunks(events)]
+    assert sorted(request.body for request in server.received) == sorted(f"[{b}]".encode() for b in bodies)
 
 
 def test_what_is_refused_is_found_by_halving_and_told_by_its_row_in_the_frame():
     def answer(request: Received) -> Reply:
         return refusal(400, "customer_id is unknown") if "t250" in request.ids else OK
 
+    events = fresh(300)
     with Server(answer) as server:
-        results, failure = deliver(apart(server.url), fresh(300))
+        results, failure = deliver(apart(server.url), events)
     assert failure is None
+    assert digests_told(results) == list(digests(events["body"]))
     assert {i: o for i, o in outcomes(results).items() if o != "sent"} == {
         "t250": "400: customer_id is unknown"
     }

@@ -6,8 +6,17 @@ from datetime import timedelta
 
 import pytest
 
+from etl.identity import digests
 from tests.destinations.server import OK, Received, Reply, Server, refusal
-from tests.destinations.support import TOKEN, FakeTime, deliver, metronome, outcomes, usage_events
+from tests.destinations.support import (
+    TOKEN,
+    FakeTime,
+    deliver,
+    digests_told,
+    metronome,
+    outcomes,
+    usage_events,
+)
 
 
 def scripted(*replies: Reply):
@@ -74,10 +83,11 @@ def test_one_bad_event_of_100_stands_alone_after_at_most_15_requests_more(bad):
     "bad", [{0, 99}, {3, 4, 5}, set(range(0, 100, 2)), set(range(100))], ids=["ends", "near", "half", "all"]
 )
 def test_no_good_event_is_blamed_for_several_bad_ones(bad):
-    names = {f"t{i}" for i in bad}
+    names, events = {f"t{i}" for i in bad}, usage_events(100)
     with Server(refusing(names)) as server:
-        results, failure = deliver(metronome(server.url), usage_events(100))
+        results, failure = deliver(metronome(server.url), events)
     assert failure is None
+    assert digests_told(results) == list(digests(events["body"]))
     assert {i for i, outcome in outcomes(results).items() if outcome != "sent"} == names
     blamed = [
         request.ids for request in server.received if len(request.ids) == 1 and set(request.ids) & names

@@ -203,7 +203,7 @@ def test_a_fault_of_this_program_stops_the_delivery_loudly():
 
 def test_a_stop_gives_up_chunks_that_have_not_begun():
     """Even those handed over in the same breath as the one that stops the delivery: ``drain`` must not wait."""
-    broken = replace(one_event_chunks(1)[0], body="no bytes")
+    broken = replace(one_event_chunks(1)[0], bodies="no bytes")
     begun = threading.Event()
     with Server(lambda _: OK) as server, metronome(server.url, gzip=True).open() as delivery:
         delivery._carrier._loop.call_soon_threadsafe(begun.wait)
