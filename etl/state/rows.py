@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 import sqlite3
 from functools import lru_cache
+from itertools import count as count_from
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
-from etl.keys import WIDTH, key_words
+from etl.hashing import WIDTH
+from etl.keys import key_words
 from etl.state.schema import labels, sent_log, take_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    import numpy as np
 
 SAME = ("segment", "run", "sent_at")
 COLUMNS = ("transaction_id", "subscription", "customer_id", "event_type", "event_time")
@@ -27,9 +28,10 @@ _INTO = f"{sent_log.name} ({', '.join((*SAME, 'number', 'digest', *COLUMNS))})"
 # Neither database keeps every string that JSON can hold: PostgreSQL no U+0000, none of them half a surrogate pair.
 # Such a text is kept as this mark (which no sensible text begins with) and its ASCII JSON.
 _ESCAPED = "\ufdd0"
+_BEYOND_ASCII = 0x80
 
-#: Values in one INSERT; SQLite takes 32,766 unless it was built otherwise.
-_MOST_VALUES = 32_000
+#: Rows in one INSERT, and values: SQLite takes 32,766 unless it was built otherwise.
+_MOST_ROWS, _MOST_VALUES = 4_000, 32_000
 
 
 def storable(text: str) -> str:
@@ -83,8 +85,12 @@ def combined(column: pd.Series) -> pa.Array:
 def _may_need_escape(array: pa.StringArray) -> bool:
     """Whether any of the texts may; a look at their bytes in one piece."""
     buffer = array.buffers()[2]
-    content = b"" if buffer is None else buffer.to_pybytes()
-    return any(mark in content for mark in (b"\0", _ESCAPED.encode()))
+    if not buffer:
+        return False
+    content = np.frombuffer(buffer, np.uint8)
+    if content.min() > 0 and content.max() < _BEYOND_ASCII:
+        return False
+    return any(mark in buffer.to_pybytes() for mark in (b"\0", _ESCAPED.encode()))
 
 
 def binaries(column: pd.Series) -> list[bytes]:
@@ -181,15 +187,26 @@ def insert_rows(
     packed = key_words(digests)
     # Many rows a statement, and few parameters: between two statements, and while it takes parameters, SQLite's thread
     # holds or awaits the interpreter's lock, which made a row cost twice as much while other threads were busy. So
-    # numbers are counted by SQLite, and digests cut out of one value.
+    # numbers are counted by SQLite, digests cut out of one value, and what all rows have in common is given once.
     most = min(driver.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER), _MOST_VALUES) - len(SAME) - 2
+    once = tuple(_is_one_number(column) for column in columns)
+    own = [column for column, is_one in zip(columns, once, strict=True) if not is_one]
+    common = [column[0].as_py() for column, is_one in zip(columns, once, strict=True) if is_one]
     start = 0
-    for count in _counts(len(packed), most // len(COLUMNS)):
+    for count in _counts(len(packed), min(most // len(COLUMNS), _MOST_ROWS)):
         digest = packed[start : start + count].tobytes()
         # As Python's objects, values take many times the room they have in columns.
-        values = _by_row([listed(column.slice(start, count)) for column in columns])
-        driver.execute(f"INSERT INTO {_INTO} VALUES {_marks(count)}", [*same, first + start, digest, *values])
+        values = _by_row([listed(column.slice(start, count)) for column in own])
+        driver.execute(_insert(count, once), [*same, first + start, digest, *common, *values])
         start += count
+
+
+def _is_one_number(column: pa.Array) -> bool:
+    """Whether it holds the same number in every row: as a rule there are few subscriptions, and often one."""
+    if not pa.types.is_integer(column.type) or column.null_count:
+        return False
+    edges = pc.min_max(column)
+    return bool(edges["min"] == edges["max"])
 
 
 def _counts(rows: int, most: int) -> Iterator[int]:
@@ -212,16 +229,24 @@ def _by_row(columns: Sequence[Sequence[Any]]) -> list[Any]:
 
 
 @lru_cache(16)
-def _marks(count: int) -> str:
-    """What is the same is bound once, as are the number of the first row and the digests of all."""
-    same = "".join(f"?{at}, " for at in range(1, len(SAME) + 1))
+def _insert(count: int, once: tuple[bool, ...]) -> str:
+    """The statement for so many rows, and which of ``COLUMNS`` are given once for all of them.
+
+    Its parameters: ``SAME``, the number of the first row, the digests in a row, what is given once; then each row's own.
+    What is computed is written once, not in each row: SQLite compares such terms, each with every other, as it compiles.
+    """
     number, digests = len(SAME) + 1, len(SAME) + 2
-    own = ", ".join("?" * len(COLUMNS))
-    rows = (
-        f"({same}?{number} + {row}, substr(?{digests}, {1 + WIDTH * row}, {WIDTH}), {own})"
-        for row in range(count)
-    )
-    return ", ".join(rows)
+    given, own = count_from(digests + 1), count_from(2)
+    terms = [
+        *(f"?{at}" for at in range(1, number)),
+        f"?{number} + column1",
+        f"substr(?{digests}, 1 + {WIDTH} * column1, {WIDTH})",
+        *(f"?{next(given)}" if is_one else f"column{next(own)}" for is_one in once),
+    ]
+    marks = ", ?" * once.count(False)
+    values = ", ".join(f"({row}{marks})" for row in range(count))
+    # Marks without a number go on from the highest number before them.
+    return f"INSERT INTO {_INTO} SELECT {', '.join(terms)} FROM (VALUES {values})"
 
 
 def members(column: sa.ColumnElement[int], numbers: np.ndarray, dialect: str) -> sa.ColumnElement[bool]:

@@ -182,19 +182,20 @@ class SentLog:
         """
         keys = key_words(sent["key"])
         order = ordered(keys)
-        repeated = np.zeros(len(order), bool)
-        repeated[1:] = repeats(keys[order])
+        appended = np.ones(len(sent), bool)
+        appended[order[1:]] = ~repeats(keys[order])
         known = self._find(connection, keys, sent["transaction_id"], order, looked_up=looked_up)
-        keep = np.sort(order[~repeated & ~np.isin(order, list(known))])
-        if len(keep):
-            new = sent if len(keep) == len(sent) else sent.iloc[keep]
-            self._insert(connection, new, keys[keep, 0], now)
-        appended = np.zeros(len(sent), bool)
-        appended[keep] = True
+        appended[list(known)] = False
+        new = sent if appended.all() else sent[appended]
+        if len(new):
+            kept = order[appended[order]]
+            # A row's number among those that are new.
+            places = np.cumsum(appended) - 1
+            self._insert(connection, new, Entries(keys[kept, 0], places[kept]), now)
         return appended
 
-    def _insert(self, connection: sa.Connection, new: pd.DataFrame, keys: np.ndarray, now: datetime) -> None:
-        """``keys``: the first words."""
+    def _insert(self, connection: sa.Connection, new: pd.DataFrame, places: Entries, now: datetime) -> None:
+        """``places``: positions in ``new``, by key."""
         count = len(new)
         first = take_numbers(connection, "row", count)
         with self._guard:
@@ -212,7 +213,7 @@ class SentLog:
                 rows.event_times(new["timestamp"]),
             ],
         )
-        entries = Entries(keys, np.arange(first, first + count)).ordered()
+        entries = Entries(places.keys, first + places.numbers)
         probes = Probes(entries.keys)
         with self._guard:
             # Should this transaction fail, all that is known of the segment is forgotten; until then, entries without
