@@ -18,7 +18,6 @@ from etl.transform.jsontext import canonical_column, exact_number
 from etl.transform.values import UNDEFINED, Value, is_number
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
     from etl.transform.schema import Field
@@ -26,20 +25,17 @@ if TYPE_CHECKING:
 LEAKED = "dynamicAuthSettings"
 
 
-def bodies(
-    fields: dict[str, Field], leaked: pd.Series | None, rows: np.ndarray, *, numbers_as_text: bool
-) -> pa.Array:
-    """The JSON text of the usage events at ``rows``."""
-    at = pa.array(rows)
+def bodies(fields: dict[str, Field], leaked: pd.Series | None, *, numbers_as_text: bool) -> pa.Array:
+    """The JSON text of the usage events, which nothing is wrong with."""
     parts: Pieces = []
     for name, field in fields.items():
         parts += ["," if parts else "{", f'"{name}":']
         if field.column is not None and (numbers_as_text or field.quoted is None):
-            parts += _properties(columns.take(field.column, rows), numbers_as_text=numbers_as_text)
+            parts += _properties(field.column, numbers_as_text=numbers_as_text)
         else:
-            parts += _text(field, at)
+            parts += _text(field)
     if leaked is not None:
-        parts.append(_leaked(columns.take(leaked, rows)))
+        parts.append(_leaked(leaked))
     return join([*parts, "}"])
 
 
@@ -50,10 +46,8 @@ def json_pieces(column: pd.Series) -> Pieces:
     return pieces(columns.arrow(column))
 
 
-def _text(field: Field, at: pa.Array) -> Pieces:
-    if field.quoted is not None or field.texts is None:
-        return [pc.take(field.quoted, at)]
-    return ['"', quoted(field.texts.take(at)), '"']
+def _text(field: Field) -> Pieces:
+    return ['"', quoted(field.texts), '"'] if field.quoted is None else [field.quoted]
 
 
 def _properties(column: pd.Series, *, numbers_as_text: bool) -> Pieces:

@@ -112,14 +112,15 @@ class Compiled:
     # ------------------------------------------------------------------------------------------- frames
 
     def _accepted(self, found: Fields, checked: Checked, rows: np.ndarray) -> pd.DataFrame:
-        at = pa.array(rows)
-        as_text = self.subscription.numbers == "string"
-        texts = {
-            name: field.texts.take(at) for name, field in checked.fields.items() if field.texts is not None
-        }
-        body = bodies(checked.fields, found.columns.get(LEAKED), rows, numbers_as_text=as_text)
+        fields, leaked = checked.fields, found.columns.get(LEAKED)
+        if len(rows) < len(
+            checked.reasons
+        ):  # else they are taken as they are: they are most of what is in memory
+            fields = {name: field.take(rows) for name, field in fields.items()}
+            leaked = None if leaked is None else columns.take(leaked, rows)
+        body = bodies(fields, leaked, numbers_as_text=self.subscription.numbers == "string")
         names = ("transaction_id", "customer_id", "timestamp", "event_type")
-        return self._frame(rows, {name: texts[name] for name in names} | {"body": body})
+        return self._frame(rows, {name: fields[name].texts for name in names} | {"body": body})
 
     def _refused(
         self, checked: Checked, rows: np.ndarray, stages: pa.Array, reasons: pa.Array

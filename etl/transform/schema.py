@@ -53,6 +53,22 @@ class Field:
     column: pd.Series | None = None
     unserialisable: pa.Array | None = None
 
+    def take(self, rows: np.ndarray) -> Field:
+        """The same of ``rows`` only."""
+        at = pa.array(rows)
+
+        def taken(array: pa.Array | None) -> pa.Array | None:
+            return None if array is None else array.take(at)
+
+        return Field(
+            self.present[rows],
+            taken(self.wrong),
+            taken(self.texts),
+            taken(self.quoted),
+            None if self.column is None else columns.take(self.column, rows),
+            taken(self.unserialisable),
+        )
+
 
 @dataclass(frozen=True)
 class Checked:
