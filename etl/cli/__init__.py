@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 from contextlib import contextmanager
@@ -100,6 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # Libraries make half a million objects while they load: looking through all of them for garbage at Python's usual
     # pace is a twentieth of a run, and leaving nothing to look through halves its exit. ``etl.memory`` has a run's pace.
     gc.set_threshold(_LOADED)
+    if arguments is None:
+        # A thread of numpy's for linear algebra, of which there is none here, spins for a tenth of a second at the start.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with _like_ctrl_c():
         code = _code(arguments)
     if code and "etl.logs" in sys.modules:
