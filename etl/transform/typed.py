@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -171,12 +172,18 @@ def _is_binary(held: pa.DataType) -> bool:
 
 
 def _is_foreign_list(held: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_large_list(held)
-        or pa.types.is_fixed_size_list(held)
-        or pa.types.is_list_view(held)
-        or pa.types.is_large_list_view(held)
-    )
+    return bool(pa.types.is_large_list(held) or pa.types.is_fixed_size_list(held))
+
+
+def _is_list_view(held: pa.DataType) -> bool:
+    return bool(pa.types.is_list_view(held) or pa.types.is_large_list_view(held))
+
+
+def _without_views(array: pa.Array) -> pa.ListArray:
+    """Not a cast: those of pyarrow 26 are wrong for slices, and for views that overlap or are out of order."""
+    lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy()
+    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
+    return pa.ListArray.from_arrays(offsets, array.flatten(), mask=array.is_null())
 
 
 def _is_narrow_float(held: pa.DataType) -> bool:
@@ -192,6 +199,7 @@ _NARROWINGS: list[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], pa.A
     (_is_narrow_float, lambda array: array.cast(pa.float64())),
     (pa.types.is_duration, lambda array: array.cast(pa.int64())),
     (_is_foreign_list, lambda array: array.cast(pa.list_(array.type.value_type))),
+    (_is_list_view, _without_views),
     (
         lambda held: isinstance(held, pa.BaseExtensionType) and not isinstance(held, pa.JsonType),
         lambda a: a.storage,
