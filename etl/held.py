@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import orjson
 import pandas as pd
 import pyarrow as pa
+
+from etl.transform.jsontext import without_surrogates
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -22,11 +24,12 @@ def due(held: Sequence[HeldLetter], names: Collection[str]) -> list[HeldLetter]:
 
 def pairs(held: Sequence[HeldLetter]) -> pd.DataFrame:
     """As a frame like ``etl.examine``'s pairs; ``row`` is the position in ``held``, ``number`` the letter's."""
-    bodies = [orjson.loads(one.letter.body or "{}") for one in held]
+    # json, not orjson: a body may carry an escaped lone surrogate, as Segment's does.
+    bodies = [json.loads(one.letter.body or "{}") for one in held]
     text: dict[str, list[Any]] = {
         "subscription": [one.letter.subscription for one in held],
         **{
-            name: [body[name] for body in bodies]
+            name: [without_surrogates(body[name]) for body in bodies]
             for name in ("transaction_id", "customer_id", "timestamp", "event_type")
         },
         "body": [one.letter.body for one in held],

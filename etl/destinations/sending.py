@@ -6,12 +6,11 @@ Whatever is sent again keeps its transaction_ids, so Metronome ignores what it a
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
-
-import orjson
 
 from etl.destinations.answers import Answer, describe, judge, property_values, retry_after
 from etl.destinations.pace import Clock, Concurrency, RateLimiter, back_off
@@ -66,7 +65,8 @@ class Job:
 
     def timestamp(self, row: int) -> datetime:
         """Of one event, as Metronome gets it."""
-        moment = datetime.fromisoformat(orjson.loads(self.events[row])["timestamp"])
+        # json, not orjson: a body may carry an escaped lone surrogate, as Segment's does.
+        moment = datetime.fromisoformat(json.loads(self.events[row])["timestamp"])
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
     def digests(self) -> bytes:

@@ -185,6 +185,11 @@ def quote(source: str) -> str:
         return "".join(map(_quoted_part, re.split("([\ud800-\udfff])", joined(source)))).join('""')
 
 
+def without_surrogates(source: str) -> str:
+    """The text as Arrow can hold it: as it is, or as JSON escapes it if it has a lone surrogate."""
+    return quote(source)[1:-1] if has_surrogate(source) else source
+
+
 def exact_number(number: float | Decimal) -> str:
     """A property's number, digit for digit: integers plain, doubles as JavaScript, longer fractions in full.
 

@@ -16,7 +16,7 @@ from etl.subscription import FIELDS
 from etl.transform import columns, typed
 from etl.transform.javascript import has_surrogate, number_text, text_number
 from etl.transform.jsonobjects import JsonObjects
-from etl.transform.jsontext import quote
+from etl.transform.jsontext import quote, without_surrogates
 from etl.transform.texts import scalar_text
 from etl.transform.timestamps import InvalidTimestampError, iso_of, to_iso
 from etl.transform.values import UNDEFINED, Undefined, Value, is_infinite, is_number, kind
@@ -148,9 +148,7 @@ def _looped_text(cells: list[Value]) -> Field:
     if not any(text is not None and has_surrogate(text) for text in texts):
         return Field(present, wrong, pa.array(texts, pa.string()))
     quoted = [None if text is None else quote(text) for text in texts]
-    bare = [
-        None if text is None else text if not has_surrogate(text) else quote(text)[1:-1] for text in texts
-    ]
+    bare = [None if text is None else without_surrogates(text) for text in texts]
     return Field(present, wrong, pa.array(bare, pa.string()), pa.array(quoted, pa.string()))
 
 

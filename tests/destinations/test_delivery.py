@@ -195,6 +195,21 @@ def test_events_that_grow_too_old_are_taken_out_before_a_retry():
     assert failure is None
     assert [request.ids for request in server.received] == [["t0", "t1", "t2", "t3"], ["t0", "t2"]]
     assert outcomes(results) == {"t0": "sent", "t1": "too_old", "t2": "sent", "t3": "too_old"}
+    assert digests_told(results) == list(digests(events["body"]))
+
+
+def test_half_an_emoji_in_a_property_is_retried_and_halved_like_anything_else():
+    """A lone surrogate, which Segment passes on escaped."""
+    events = usage_events(4, name="\ud83d")
+    assert "\\ud83d" in events["body"][0]
+    bad = refusing({"t1"})
+    with Server(lambda request: bad(request) if len(server.received) > 1 else Reply(503, b"")) as server:
+        results, failure = deliver(metronome(server.url), events)
+    assert failure is None
+    assert outcomes(results) == {
+        "t0": "sent", "t1": "400: an event is not acceptable", "t2": "sent", "t3": "sent",
+    }  # fmt: skip
+    assert digests_told(results) == list(digests(events["body"]))
 
 
 def test_a_chunk_that_grew_too_old_as_a_whole_is_not_sent_again():

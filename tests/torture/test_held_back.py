@@ -89,6 +89,31 @@ def test_an_event_of_the_future_is_sent_by_the_first_run_after_it_came_due(works
     assert workspace.standin.stats()["duplicates"] == 0
 
 
+def test_half_an_emoji_is_held_and_released_like_anything_else(workspace: Workspace) -> None:
+    """A lone surrogate in a property, and in what names the customer."""
+    odd = {"count": 1, "name": "\ud83d"}
+    workspace.write(
+        [
+            track("later", timestamp=ago(hours=-60), properties=odd),
+            track("other", timestamp=ago(hours=-60), properties=odd, context={"groupId": "half \udc00"}),
+        ]
+    )
+    workspace.config(source={"overlap": "0s"})
+    assert workspace.run().in_future == 2
+    due = run_at(workspace, timedelta(hours=37))
+    assert (due.exit_code, due.counts.released) == (0, 2)
+    assert workspace.standin.accepted()["other"]["customer_id"] == "half \udc00"
+    assert sorted(workspace.standin.accepted()) == ["later", "other"]
+    assert letters(workspace) == []
+    again = run_at(
+        workspace,
+        timedelta(hours=37),
+        window=(datetime.now(UTC) - timedelta(days=1), datetime.now(UTC)),
+        kind="ad-hoc",
+    )
+    assert (again.already_sent, again.sent, again.drift) == (2, 0, 0)
+
+
 def test_an_event_of_the_future_that_is_read_again_is_sent_once_and_not_held_any_more(
     workspace: Workspace,
 ) -> None:
