@@ -23,7 +23,7 @@ STAGES = {
     "read": ["etl.readahead:ReadAhead._fill"],
     "match and map": ["etl.examine:examine"],
     "limits": ["etl.limits:check"],
-    "fingerprints": ["etl.pipeline:transaction_keys", "etl.pipeline:digests"],
+    "keys of ids": ["etl.pipeline:transaction_keys"],
     "duplicates in the run": ["etl.seen:SeenIds.first_seen"],
     "sent-log lookup": ["etl.state.runlog:View.lookup"],
     "chunks": ["etl.pipeline:_Line._submit"],

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 if TYPE_CHECKING:
     from datetime import datetime
 
-#: What can become of a pair. From the last to the first: of those that apply, the first is what becomes of it.
+#: What can become of a pair, from the weakest to the strongest: of those that apply, the last.
 OUTCOMES = ("send", "in_future", "too_old", "drift", "already_sent", "duplicate")
 
 #: What ``RunLog.lookup`` answers.
@@ -32,16 +32,17 @@ def decide(
     ``first``: bool, False where an earlier pair of this run had the id. ``known``: int8, from ``RunLog.lookup``.
     """
     stamps = pa.array(timestamps)
-    applies = (
-        _true(pc.greater(stamps, canonical(now + MAX_AHEAD))),
-        _true(pc.less(stamps, canonical(now - max_age))),
-        known == OTHER,
-        known == SAME,
-        ~first | (known == THIS_RUN),
-    )
+    applies = {
+        "send": np.ones(len(timestamps), bool),
+        "in_future": _true(pc.greater(stamps, canonical(now + MAX_AHEAD))),
+        "too_old": _true(pc.less(stamps, canonical(now - max_age))),
+        "drift": known == OTHER,
+        "already_sent": known == SAME,
+        "duplicate": ~first | (known == THIS_RUN),
+    }
     found = np.zeros(len(timestamps), np.int8)
-    for code, which in enumerate(applies, 1):
-        found[which] = code
+    for code, outcome in enumerate(OUTCOMES):
+        found[applies[outcome]] = code
     return pd.Categorical.from_codes(found, OUTCOMES)
 
 

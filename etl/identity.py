@@ -27,10 +27,10 @@ def digests(bodies: pd.Series) -> pd.Series:
 
 def _hashed(texts: pd.Series) -> pd.Series:
     utf8 = pa.array(texts).cast(pa.binary()).to_numpy(zero_copy_only=False).tolist()
-    return pd.Series(binary(b"".join(hashes(utf8))), index=texts.index)
+    return pd.Series(fingerprint_array(b"".join(hashes(utf8))), index=texts.index)
 
 
-def binary(fingerprints: bytes | np.ndarray) -> pd.arrays.ArrowExtensionArray:
+def fingerprint_array(fingerprints: bytes | np.ndarray) -> pd.arrays.ArrowExtensionArray:
     """Fingerprints in a row, 16 bytes each, as ``binary[16]``."""
     found = pa.py_buffer(fingerprints)
     return pd.arrays.ArrowExtensionArray(pa.Array.from_buffers(_KEY, found.size // WIDTH, [None, found]))

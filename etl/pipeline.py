@@ -132,7 +132,7 @@ def _dry_run(job: Job, log: RunLog, counts: Counts) -> None:
         for examined in _examined(job, log, counts, lambda: _refuse_interrupted(job)):
             pairs = _identified(examined.pairs)
             outcomes = _outcomes(job, log, seen, pairs)
-            for outcome in _but_to_send(outcomes):
+            for outcome in _other_than_send(outcomes):
                 counts.add(outcome, _by_subscription(pairs[outcomes == outcome]))
 
 
@@ -201,7 +201,7 @@ class _Line:
         pairs = _identified(examined.pairs)
         outcomes = _outcomes(self.job, self.log, self.seen, pairs)
         self.recorder.add_letters([*dead.unreadable(examined.batch.unreadable), *dead.rejected(examined)])
-        for outcome in _but_to_send(outcomes):
+        for outcome in _other_than_send(outcomes):
             chosen = pairs[outcomes == outcome]
             self.counts.add(outcome, _by_subscription(chosen))
             if outcome == "in_future":
@@ -254,7 +254,7 @@ class _Line:
         met = pairs[known != UNKNOWN]
         self.recorder.end([int(number) for number in met["number"]])
         sent = self.log.sent_digests(list(met["transaction_id"])) if len(met) else {}
-        same = [sent[i] == now for i, now in zip(met["transaction_id"], digests(met["body"]), strict=True)]
+        same = [sent[i] == own for i, own in zip(met["transaction_id"], digests(met["body"]), strict=True)]
         drifted = met[~np.array(same, bool)]
         letters = held.letters(due, drifted, "drift", [_DRIFT] * len(drifted))
         self.recorder.add_letters(
@@ -268,8 +268,8 @@ class _Line:
         """Of each pair, and of what was sent under its id; hex."""
         earlier = self.log.sent_digests(list(drifted["transaction_id"])) if len(drifted) else {}
         return [
-            {"digest": now.hex(), "sent_digest": earlier[i].hex()}
-            for i, now in zip(drifted["transaction_id"], digests(drifted["body"]), strict=True)
+            {"digest": own.hex(), "sent_digest": earlier[i].hex()}
+            for i, own in zip(drifted["transaction_id"], digests(drifted["body"]), strict=True)
         ]
 
     def _submit(self, events: pd.DataFrame) -> None:
@@ -360,8 +360,8 @@ def _outcomes(job: Job, log: RunLog, seen: SeenIds, pairs: pd.DataFrame) -> pd.C
     return outcomes
 
 
-def _but_to_send(outcomes: pd.Categorical) -> list[str]:
-    """Those that occur."""
+def _other_than_send(outcomes: pd.Categorical) -> list[str]:
+    """Each outcome that occurs."""
     return [str(outcome) for outcome in outcomes.unique() if outcome != "send"]
 
 

@@ -240,7 +240,8 @@ class RunLog(Protocol):
     def lookup(self, pairs: pd.DataFrame) -> np.ndarray:
         """int8 per row of ``pairs`` (``transaction_id``, ``key``, ``body``).
 
-        0 = not in the sent log; 1 = there with the digest of the same body; 2 = with another; 3 = recorded by this very run.
+        0 = not in the sent log; 1 = there with the digest of that body; 2 = with another; 3 = recorded by this very
+        run.
         """
         ...
 

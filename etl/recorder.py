@@ -18,7 +18,7 @@ import pandas as pd
 
 from etl.errors import CircuitBreakerError
 from etl.hashing import WIDTH
-from etl.identity import binary
+from etl.identity import fingerprint_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,8 +43,8 @@ _TICK = 0.02
 class _Outgoing:
     """Usage events on their way: which rows were confirmed, which came to another end, how many are still out.
 
-    ``digests``: of what was sent (``V16``). ``letters`` makes the dead letters of rows that were not taken. ``numbers``: for held pairs of earlier runs,
-    the numbers of their letters, by row.
+    ``letters`` makes the dead letters of rows that were not taken. ``numbers``: for held pairs of earlier runs,
+    the numbers of their letters, by row. ``digests``: of what was sent, ``V16``.
     """
 
     letters: Letters
@@ -85,9 +85,10 @@ class Recorder:
 
     def expect(self, events: pd.DataFrame, letters: Letters, numbers: np.ndarray | None = None) -> None:
         """``events`` (columns of ``PAIR_COLUMNS``, ``key``) are about to be submitted, all of them."""
-        none, digests = np.zeros(len(events), bool), np.zeros(len(events), f"V{WIDTH}")
+        digests = np.zeros(len(events), f"V{WIDTH}")
+        confirmed, refused = np.zeros(len(events), bool), np.zeros(len(events), bool)
         with self._lock:
-            outgoing = _Outgoing(letters, numbers, digests, none, none.copy(), len(events))
+            outgoing = _Outgoing(letters, numbers, digests, confirmed, refused, len(events))
             self._outgoing[id(events)] = (events, outgoing)
 
     def add_letters(self, letters: Sequence[DeadLetter]) -> None:
@@ -172,9 +173,11 @@ class Recorder:
     def _take(self, result: ChunkResult) -> None:
         chunk = result.chunk
         events, outgoing = self._outgoing[id(chunk.events)]
+        # Of another length they do not belong to this chunk, and nothing of it may be recorded.
+        digests = np.frombuffer(result.digests, outgoing.digests.dtype).reshape(len(chunk))
+        outgoing.digests[chunk.start : chunk.stop] = digests
         outgoing.remaining -= len(chunk)
         outgoing.confirmed[chunk.start : chunk.stop] = True
-        outgoing.digests[chunk.start : chunk.stop] = np.frombuffer(result.digests, outgoing.digests.dtype)
         self._counts.requests += result.requests
         self._counts.retries += result.retries
         self._unrecorded += len(chunk)
@@ -237,7 +240,7 @@ class Recorder:
         for key, (events, outgoing) in list(self._outgoing.items()):
             if outgoing.confirmed.any():
                 own = pairs if outgoing.numbers is None else released
-                digest = binary(outgoing.digests[outgoing.confirmed])
+                digest = fingerprint_array(outgoing.digests[outgoing.confirmed])
                 own.append(events[RECORDED][outgoing.confirmed].assign(digest=digest))
             if outgoing.numbers is not None:
                 ended += [int(n) for n in outgoing.numbers[outgoing.confirmed | outgoing.refused]]

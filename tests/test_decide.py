@@ -37,3 +37,12 @@ def outcome(age: timedelta, *, first: bool = True, known: int = 0) -> str:
 def test_the_first_outcome_that_applies(age: timedelta, first: bool, known: int, expected: str) -> None:
     """duplicate, already_sent, drift, too_old, in_future, send."""
     assert outcome(age, first=first, known=known) == expected
+
+
+def test_a_frame_of_all_outcomes_and_one_of_none():
+    ages = [timedelta(0), timedelta(0), timedelta(0), timedelta(days=34), timedelta(days=-2), timedelta(0)]
+    stamps = pd.Series([canonical(NOW - age) for age in ages], dtype=pd.ArrowDtype(pa.string()))
+    first, known = np.array([False, *[True] * 5]), np.array([0, 1, 2, 0, 0, 0], np.int8)
+    found = decide(stamps, first, known, NOW, timedelta(days=33))
+    assert list(found) == ["duplicate", "already_sent", "drift", "too_old", "in_future", "send"]
+    assert list(decide(stamps[:0], first[:0], known[:0], NOW, timedelta(days=33))) == []

@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # pace is a twentieth of a run, and leaving nothing to look through halves its exit. ``etl.memory`` has a run's pace.
     gc.set_threshold(_LOADED)
     if arguments is None:
-        # A thread of numpy's for linear algebra, of which there is none here, spins for a tenth of a second at the start.
+        # numpy's thread for linear algebra, of which there is none here, spins for a tenth of a second at the start.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with _like_ctrl_c():
         code = _code(arguments)

@@ -1,7 +1,8 @@
 """Carries parcels in a process of its own, so that HTTP does not compete for this interpreter's lock.
 
-The process gets the endpoint with its token, and parcels, through a pipe, and tells outcomes through another; it ends
-when the pipe does, however this process ended. It is started for the first parcel, or before (``started_early``).
+The process gets the endpoint with its token, and parcels, through a pipe, and tells outcomes, with the digests of what
+was sent, through another; it ends when the pipe does, however this process ended. It is started for the first parcel,
+or before (``started_early``).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The process that sends: parcels from standard input, outcomes to standard output; see ``etl.destinations.apart``.
+"""The process that sends: parcels from standard input, outcomes with digests to standard output; see ``apart``.
 
 Signals are for the process that started it, which decides what is still to be finished; when that one is gone, so is
 the pipe, and so is this one. One thread does it all: a second one to read parcels would compete with the loop.
@@ -61,11 +61,11 @@ def _parcel(view: memoryview) -> tuple[Parcel, int] | None:
     if len(view) < HEADER.size:
         return None
     number, events, size = HEADER.unpack_from(view)
-    body = HEADER.size + 8 * events
-    if len(view) < body + size:
+    start = HEADER.size + 8 * events
+    end = start + size
+    if len(view) < end:
         return None
-    ends = array("q", bytes(view[HEADER.size : body]))
-    return Parcel(number, bytes(view[body : body + size]), ends), body + size
+    return Parcel(number, bytes(view[start:end]), array("q", bytes(view[HEADER.size : start]))), end
 
 
 class Outbox:

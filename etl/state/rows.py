@@ -30,8 +30,8 @@ _INTO = f"{sent_log.name} ({', '.join((*SAME, 'number', 'digest', *COLUMNS))})"
 _ESCAPED = "\ufdd0"
 _BEYOND_ASCII = 0x80
 
-#: Rows in one INSERT, and values: SQLite takes 32,766 unless it was built otherwise.
-_MOST_ROWS, _MOST_VALUES = 4_000, 32_000
+#: Rows in one INSERT, where SQLite takes that many values: 32,766 unless it was built otherwise.
+_MOST_ROWS = 4_000
 
 
 def storable(text: str) -> str:
@@ -188,12 +188,12 @@ def insert_rows(
     # Many rows a statement, and few parameters: between two statements, and while it takes parameters, SQLite's thread
     # holds or awaits the interpreter's lock, which made a row cost twice as much while other threads were busy. So
     # numbers are counted by SQLite, digests cut out of one value, and what all rows have in common is given once.
-    most = min(driver.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER), _MOST_VALUES) - len(SAME) - 2
+    values_left = driver.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) - len(SAME) - 2
     once = tuple(_is_one_number(column) for column in columns)
     own = [column for column, is_one in zip(columns, once, strict=True) if not is_one]
     common = [column[0].as_py() for column, is_one in zip(columns, once, strict=True) if is_one]
     start = 0
-    for count in _counts(len(packed), min(most // len(COLUMNS), _MOST_ROWS)):
+    for count in _counts(len(packed), min(values_left // len(COLUMNS), _MOST_ROWS)):
         digest = packed[start : start + count].tobytes()
         # As Python's objects, values take many times the room they have in columns.
         values = _by_row([listed(column.slice(start, count)) for column in own])
@@ -228,7 +228,7 @@ def _by_row(columns: Sequence[Sequence[Any]]) -> list[Any]:
     return values
 
 
-@lru_cache(16)
+@lru_cache(32)
 def _insert(count: int, once: tuple[bool, ...]) -> str:
     """The statement for so many rows, and which of ``COLUMNS`` are given once for all of them.
 

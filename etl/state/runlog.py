@@ -69,8 +69,8 @@ class View:
             found = self._sent.find(connection, key_words(pairs["key"]), pairs["transaction_id"])
         if found:
             positions = list(found)
-            sent = digests(pairs["body"].iloc[positions])
-            known[positions] = [self._compare(found[p], d) for p, d in zip(positions, sent, strict=True)]
+            own = digests(pairs["body"].iloc[positions])
+            known[positions] = [self._compare(found[p], d) for p, d in zip(positions, own, strict=True)]
         return known
 
     def _compare(self, found: Found, digest: bytes) -> int:

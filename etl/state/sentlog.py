@@ -191,11 +191,18 @@ class SentLog:
             kept = order[appended[order]]
             # A row's number among those that are new.
             places = np.cumsum(appended) - 1
-            self._insert(connection, new, Entries(keys[kept, 0], places[kept]), now)
+            self._insert(connection, new, keys[kept, 0], places[kept], now)
         return appended
 
-    def _insert(self, connection: sa.Connection, new: pd.DataFrame, places: Entries, now: datetime) -> None:
-        """``places``: positions in ``new``, by key."""
+    def _insert(
+        self,
+        connection: sa.Connection,
+        new: pd.DataFrame,
+        keys: np.ndarray,
+        places: np.ndarray,
+        now: datetime,
+    ) -> None:
+        """``keys``: the first words, in order; ``places``: which row of ``new`` each is of."""
         count = len(new)
         first = take_numbers(connection, "row", count)
         with self._guard:
@@ -213,7 +220,7 @@ class SentLog:
                 rows.event_times(new["timestamp"]),
             ],
         )
-        entries = Entries(places.keys, first + places.numbers)
+        entries = Entries(keys, first + places)
         probes = Probes(entries.keys)
         with self._guard:
             # Should this transaction fail, all that is known of the segment is forgotten; until then, entries without

@@ -113,9 +113,8 @@ class Compiled:
 
     def _accepted(self, found: Fields, checked: Checked, rows: np.ndarray) -> pd.DataFrame:
         fields, leaked = checked.fields, found.columns.get(LEAKED)
-        if len(rows) < len(
-            checked.reasons
-        ):  # else they are taken as they are: they are most of what is in memory
+        # All of them, as a rule, and then they are not copied.
+        if len(rows) < len(checked.reasons):
             fields = {name: field.take(rows) for name, field in fields.items()}
             leaked = None if leaked is None else columns.take(leaked, rows)
         body = bodies(fields, leaked, numbers_as_text=self.subscription.numbers == "string")

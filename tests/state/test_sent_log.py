@@ -18,6 +18,42 @@ def ids(store, **where) -> list[str]:
     return [i for table in store.sent_log(**where) for i in table["transaction_id"].to_pylist()]
 
 
+def one_or_many(name: str, *, many: bool, count: int) -> list[str | None]:
+    return [f"{name} {i % 7}" if many else name for i in range(count)]
+
+
+@pytest.mark.parametrize("many", range(16))
+def test_every_row_keeps_its_own_values(store, many):
+    """Whatever the rows share, however many there are, and with what is missing or unreadable."""
+    count = 9_001 if many in {0, 5, 15} else 70
+    vary = [bool(many >> bit & 1) for bit in range(4)]
+    times = [
+        f"2026-11-01T10:{i // 60 % 60:02d}:{i % 60:02d}.{i % 1000:03d}Z"
+        if vary[3]
+        else "2026-11-01T10:20:30.456Z"
+        for i in range(count)
+    ]
+    columns = {
+        "subscription": one_or_many("subscription", many=vary[0], count=count),
+        "customer_id": one_or_many("customer", many=vary[1], count=count),
+        "event_type": one_or_many("call", many=vary[2], count=count),
+        "timestamp": times,
+    }
+    if many == 15:
+        columns["customer_id"][3], columns["timestamp"][5] = None, "+012026-11-01T10:20:30.456Z"
+    frame = sent([f"id {i}" for i in range(count)], [f"body {i}" for i in range(count)], **columns)
+    with store.begin(plan()) as run:
+        run.record(frame, [], Counts())
+    rows = [row for table in store.sent_log() for row in table.to_pylist()]
+    names = ["transaction_id", "digest", "subscription", "customer_id", "event_type"]
+    expected = zip(
+        *(frame[name].astype(object).where(frame[name].notna(), None) for name in names), strict=True
+    )
+    assert [tuple(row[name] for name in names) for row in rows] == list(expected)
+    stamps = [None if text.startswith("+") else datetime.fromisoformat(text) for text in times]
+    assert [row["event_time"] for row in rows] == stamps
+
+
 def test_an_id_is_new_then_this_runs_then_the_same_or_another_content(store):
     """The four answers of a lookup."""
     with store.begin(plan()) as run:

@@ -6,12 +6,13 @@ import json
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 
 from etl.subscription import DEFAULT_MAPPING, DEFAULT_TRIGGER, Subscription
-from etl.transform import map_events
+from etl.transform import Events, compile_subscription, encode, map_events
 
 PROPERTIES = pa.struct(
     [
@@ -213,6 +214,62 @@ def bodies(events: Any, mapping: Any) -> list[Any]:
 def test_the_same_events_give_the_same_bodies(stored, name):
     """Struct columns, JSON text columns, one column of whole events, dicts and pandas objects, byte for byte."""
     assert bodies(stored(), MAPPINGS[name]) == bodies(json_text(), MAPPINGS[name])
+
+
+def list_tables(rows: list[Any], kind: pa.DataType) -> list[pa.Table]:
+    """A table of events with these lists, whole, cut from a longer one, and made of rows in another order."""
+    count = len(rows)
+    scalars = {"type": ["track"], "event": ["e"], "timestamp": ["2026-11-01"], "context": [{"groupId": "g"}]}
+
+    def table(lists: pa.Array) -> pa.Table:
+        ids = pa.array([str(i) for i in range(len(lists))])
+        properties = pa.StructArray.from_arrays([lists], names=["tags"])
+        return pa.table(
+            {**{k: v * len(lists) for k, v in scalars.items()}, "messageId": ids, "properties": properties}
+        )
+
+    longer = pa.array([[7, 8], *rows, [9]], kind)
+    backwards = pa.array(rows[::-1], kind)
+    found = [table(pa.array(rows, kind)), table(longer.slice(1, count))]
+    return [*found, table(backwards.take(pa.array(range(count)[::-1])))]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pa.list_, pa.large_list, pa.list_view, pa.large_list_view],
+    ids=["list", "large list", "list view", "large list view"],
+)
+@pytest.mark.parametrize("mapping", [DEFAULT_MAPPING, MAPPINGS["flatten"]], ids=["default", "flatten"])
+def test_lists_of_every_kind_give_the_same_bodies(kind, mapping):
+    rows = [[0, 1], [1, 2], None, [], [3, None], [4]]
+    expected = bodies(list_tables(rows, pa.list_(pa.int64()))[0], mapping)
+    assert '"tags":[0,1]' in expected[0] or "tags_0" in expected[0]
+    for table in list_tables(rows, kind(pa.int64())):
+        assert bodies(table, mapping) == expected
+
+
+def test_a_list_view_whose_views_overlap_gives_the_bodies_of_its_lists():
+    views = pa.ListViewArray.from_arrays(
+        pa.array([2, 0, 1], pa.int32()), pa.array([1, 3, 2], pa.int32()), pa.array([1, 2, 3])
+    )
+    assert views.to_pylist() == [[3], [1, 2, 3], [2, 3]]
+    assert encode.json_text(views).to_pylist() == ["[3]", "[1,2,3]", "[2,3]"]
+    assert encode.json_text(views.slice(1)).to_pylist() == ["[1,2,3]", "[2,3]"]
+
+
+@pytest.mark.parametrize("stored", [structs, sliced_structs, json_type, chunked_json, whole])
+@pytest.mark.parametrize("mapping", [DEFAULT_MAPPING, MAPPINGS["nested"]], ids=["default", "nested"])
+def test_a_neighbour_that_is_refused_changes_no_body(stored, mapping):
+    """Where one event of a batch has no customer, the columns are cut, else they are taken as they are."""
+    from_some = {**mapping, "customer_id": {"@path": "$.userId"}, "dynamicAuthSettings": {"@path": "$.event"}}
+    compiled = compile_subscription(Subscription("s", DEFAULT_TRIGGER, from_some))
+    events = Events(stored(), "segment")
+    both = compiled.map(events)
+    assert len(both.accepted) > 100 < len(both.accepted) + len(both.rejected) == len(events)
+    accepted = compiled.map(events.take(both.accepted["row"].to_numpy(np.int64)))
+    assert accepted.rejected.empty
+    for name in ("transaction_id", "customer_id", "timestamp", "event_type", "body"):
+        assert accepted.accepted[name].tolist() == both.accepted[name].tolist()
 
 
 def test_maps_give_the_same_bodies_as_structs():
