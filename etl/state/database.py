@@ -95,6 +95,8 @@ class Database:
         event.listen(engine, "connect", self._set_up)
         if self.backend == "sqlite":
             event.listen(engine, "begin", self._begin_sqlite)
+        else:
+            event.listen(engine, "before_cursor_execute", _in_binary)
         return engine
 
     @cached_property
@@ -273,6 +275,14 @@ class Database:
 
     def _errors(self) -> tuple[type[Exception], ...]:
         return (sa.exc.SQLAlchemyError, self.engine.dialect.loaded_dbapi.Error)
+
+
+def _in_binary(
+    _connection: sa.Connection, cursor: Any, _statement: str, _parameters: Any, context: Any, _many: bool
+) -> None:
+    """What PostgreSQL answers to a query that asks for it so (``schema.IN_BINARY``): bytes as text are twice as long."""
+    if context.execution_options.keys() & schema.IN_BINARY:
+        cursor.format = 1
 
 
 def _done(driver: Any, statement: str) -> bool:

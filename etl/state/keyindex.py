@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from etl.keys import words_of
 from etl.state.rows import members, restored
-from etl.state.schema import sent_keys, sent_log
+from etl.state.schema import IN_BINARY, sent_keys, sent_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -121,7 +121,8 @@ def store(connection: sa.Connection, segment: int, blocks: Sequence[Entries]) ->
             continue
         own = sent_keys.c.part == part
         if part in there:
-            stored = connection.execute(sa.select(sent_keys.c.entries).where(own)).scalar_one()
+            query = sa.select(sent_keys.c.entries).where(own)
+            stored = connection.execute(query, execution_options=IN_BINARY).scalar_one()
             data = _bytes(together([_entries(stored), new]).ordered())
             connection.execute(sent_keys.update().where(own).values(entries=data))
         else:
@@ -144,7 +145,8 @@ def find(connection: sa.Connection, wanted: Mapping[int, np.ndarray]) -> Iterato
     asked = np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64)
     for start in range(0, len(asked), _PARTS_AT_ONCE):
         some = members(sent_keys.c.part, asked[start : start + _PARTS_AT_ONCE], connection.dialect.name)
-        for number, data in connection.execute(sa.select(sent_keys.c.part, sent_keys.c.entries).where(some)):
+        query = sa.select(sent_keys.c.part, sent_keys.c.entries).where(some)
+        for number, data in connection.execute(query, execution_options=IN_BINARY):
             segment, part = divmod(number, PARTS)
             keys = wanted[segment]
             positions = np.flatnonzero(_parts(keys) == part)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 #: The version of this schema; ``migrations`` brings older databases up to it.
 VERSION = 2
 
+#: Options for the execution of a query whose answer is mostly bytes: filters, and parts of indexes.
+IN_BINARY = {"in_binary": True}
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 

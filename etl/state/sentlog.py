@@ -19,7 +19,7 @@ from etl.bloom import Bloom, FilterStack, Probes
 from etl.keys import key_words, ordered, repeats
 from etl.state import keyindex, rows
 from etl.state.keyindex import Entries, Matches, Tail
-from etl.state.schema import Moment, microseconds, runs, sent_log, sent_segments, take_numbers
+from etl.state.schema import IN_BINARY, Moment, microseconds, runs, sent_log, sent_segments, take_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -338,9 +338,8 @@ def _stored(connection: sa.Connection, row: Any, capacity: int = 0) -> tuple[Blo
     """The stored filter and the number up to which rows are known; where there is none, an empty one of the size needed."""
     if row.stored_upto < row.first_number:
         return Bloom.sized(max(row.rows, capacity), _BITS_PER_KEY), row.first_number - 1
-    blob = connection.execute(
-        sa.select(sent_segments.c.bloom).where(sent_segments.c.segment == row.segment)
-    ).scalar_one()
+    query = sa.select(sent_segments.c.bloom).where(sent_segments.c.segment == row.segment)
+    blob = connection.execute(query, execution_options=IN_BINARY).scalar_one()
     return Bloom.from_bytes(blob), row.stored_upto
 
 
