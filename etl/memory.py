@@ -1,10 +1,8 @@
-"""How a command's process gets memory and looks for garbage. For commands only: in a notebook the process is not ours."""
+"""How a process gets memory and looks for garbage. For processes of our own only, which a notebook's is not."""
 
 from __future__ import annotations
 
 import gc
-
-import pyarrow as pa
 
 #: Between two looks for garbage.
 _ALLOCATIONS = 50_000
@@ -16,7 +14,14 @@ def settle() -> None:
     Arrow's default (mimalloc) gives large buffers back at once, and taking them anew for every batch is a tenth of a
     run's CPU time; jemalloc keeps them for a second, and a run's peak is a tenth lower (docs/performance.md).
     """
-    gc.freeze()
-    gc.set_threshold(_ALLOCATIONS)
+    import pyarrow as pa
+
+    look_at_new_objects()
     if "jemalloc" in pa.supported_memory_backends():
         pa.set_memory_pool(pa.jemalloc_memory_pool())
+
+
+def look_at_new_objects() -> None:
+    """What is loaded is here to stay: garbage is looked for, less often than by itself, in what is made later."""
+    gc.freeze()
+    gc.set_threshold(_ALLOCATIONS)

@@ -14,7 +14,7 @@ ROOT = Path(etl.__file__).parent
 
 #: From the bottom to the top. A part of the package that is named nowhere stands between wiring and progress.
 LAYERS = [
-    {"errors", "subscription", "events", "windows", "sqlfiles", "spill", "hashing"},
+    {"errors", "subscription", "events", "windows", "sqlfiles", "spill", "hashing", "memory"},
     {"config", "ports", "report", "bloom", "keys", "seen", "identity"},
     {"transform"},
     {"sources", "destinations", "state"}

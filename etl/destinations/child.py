@@ -7,7 +7,6 @@ the pipe, and so is this one. One thread does it all: a second one to read parce
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import pickle
 from array import array
@@ -17,6 +16,7 @@ from etl.destinations.apart import HEADER
 from etl.destinations.loop import Sending, unexpected
 from etl.destinations.pace import Clock
 from etl.destinations.parcels import Parcel
+from etl.memory import look_at_new_objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 #: What ends within so many seconds is told together: a message costs the reader more than what is in it.
 _TOGETHER = 0.005
-#: Between two looks for garbage; by itself, Python looks once for each few requests.
-_ALLOCATIONS = 50_000
 
 
 class Inlet(asyncio.Protocol):
@@ -133,8 +131,7 @@ def main() -> None:
     """Until standard input ends."""
     told = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what anybody prints must not get between the messages
-    gc.freeze()  # all that is loaded is here to stay
-    gc.set_threshold(_ALLOCATIONS)
+    look_at_new_objects()
     # Unbuffered: what comes after the first message is for the loop.
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(os.fdopen(0, "rb", buffering=0), told))
