@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import islice
+from itertools import compress, islice
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -253,23 +253,23 @@ class _Line:
         """
         met = pairs[known != UNKNOWN]
         self.recorder.end([int(number) for number in met["number"]])
-        sent = self.log.sent_digests(list(met["transaction_id"])) if len(met) else {}
-        same = [sent[i] == own for i, own in zip(met["transaction_id"], digests(met["body"]), strict=True)]
-        drifted = met[~np.array(same, bool)]
+        both = self._digests(met)
+        other = [one["digest"] != one["sent_digest"] for one in both]
+        drifted = met[np.array(other, bool)]
         letters = held.letters(due, drifted, "drift", [_DRIFT] * len(drifted))
         self.recorder.add_letters(
             [
                 replace(letter, **digests_of)
-                for letter, digests_of in zip(letters, self._digests(drifted), strict=True)
+                for letter, digests_of in zip(letters, compress(both, other), strict=True)
             ]
         )
 
-    def _digests(self, drifted: pd.DataFrame) -> list[dict[str, Any]]:
+    def _digests(self, pairs: pd.DataFrame) -> list[dict[str, Any]]:
         """Of each pair, and of what was sent under its id; hex."""
-        earlier = self.log.sent_digests(list(drifted["transaction_id"])) if len(drifted) else {}
+        earlier = self.log.sent_digests(list(pairs["transaction_id"])) if len(pairs) else {}
         return [
             {"digest": own.hex(), "sent_digest": earlier[i].hex()}
-            for i, own in zip(drifted["transaction_id"], digests(drifted["body"]), strict=True)
+            for i, own in zip(pairs["transaction_id"], digests(pairs["body"]), strict=True)
         ]
 
     def _submit(self, events: pd.DataFrame) -> None:
