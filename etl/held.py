@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
 
-from etl.transform.jsontext import without_surrogates
+from etl.transform.jsontext import parse, without_surrogates
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -24,8 +23,7 @@ def due(held: Sequence[HeldLetter], names: Collection[str]) -> list[HeldLetter]:
 
 def pairs(held: Sequence[HeldLetter]) -> pd.DataFrame:
     """As a frame like ``etl.examine``'s pairs; ``row`` is the position in ``held``, ``number`` the letter's."""
-    # json, not orjson: a body may carry an escaped lone surrogate, as Segment's does.
-    bodies = [json.loads(one.letter.body or "{}") for one in held]
+    bodies: list[Any] = [parse(one.letter.body or "{}") for one in held]
     text: dict[str, list[Any]] = {
         "subscription": [one.letter.subscription for one in held],
         **{
