@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from etl.samples import SampleEvents, write_parquet
+from etl.standin.samples import SampleEvents, write_parquet
 
 if TYPE_CHECKING:
-    from etl.samples import Encoding
+    from etl.standin.samples import Encoding
 
 FOLDER = Path(__file__).parent / "data"
 #: Metronome takes events of the last 34 days, so data made long ago is made anew.

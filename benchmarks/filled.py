@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from benchmarks.data import FOLDER
-from etl.identity import digests, transaction_keys
-from etl.ports import RunPlan
-from etl.report import Counts
+from etl.core.ids import digests, transaction_keys
+from etl.core.ports import RunPlan
+from etl.core.report import Counts
+from etl.core.windows import Window
 from etl.state import open_state
 from etl.state.schema import VERSION
-from etl.windows import Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

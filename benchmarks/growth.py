@@ -20,9 +20,9 @@ from benchmarks.figures import HEADER, Case, Goal, record, show
 from benchmarks.filled import copy_filled, fill, filled
 from benchmarks.job import DEFAULT, Ran, Workplace
 from benchmarks.sink import Sink
-from etl.chunks import chunks
-from etl.destinations.metronome import Metronome
-from etl.subscription import DEFAULT_MAPPING
+from etl.core.subscription import DEFAULT_MAPPING
+from etl.metronome.client import Metronome
+from etl.pipeline.chunks import chunks
 from tests.support.postgres import Cluster
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmarks.measured import Measured, measure
-from etl.subscription import DEFAULT_MAPPING, DEFAULT_TRIGGER
+from etl.core.subscription import DEFAULT_MAPPING, DEFAULT_TRIGGER
 
 if TYPE_CHECKING:
     from benchmarks.data import Data

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
+from etl.core.windows import Window
 from etl.sources.warehouse import WarehouseSource
-from etl.windows import Window
 from tests.support.postgres import Cluster
 
 DAY = Window(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC))

@@ -20,18 +20,18 @@ from typing import Any
 
 #: Stage → functions, as ``module:attribute`` where the caller looks them up. An inner stage is not counted outside.
 STAGES = {
-    "read": ["etl.readahead:ReadAhead._fill"],
-    "match and map": ["etl.examine:examine"],
-    "limits": ["etl.limits:check"],
-    "keys of ids": ["etl.pipeline:transaction_keys"],
-    "duplicates in the run": ["etl.seen:SeenIds.first_seen"],
-    "sent-log lookup": ["etl.state.runlog:View.lookup"],
-    "chunks": ["etl.pipeline:_Line._submit"],
-    "hand over to the process that sends": ["etl.destinations.apart:ProcessCarrier.carry"],
-    "record": ["etl.state.runlog:Run.record"],
-    "group what is recorded": ["etl.recorder:Recorder._work"],
-    "decide and hand over": ["etl.pipeline:_Line._bill"],
-    "plan, open, complete": ["etl.wiring:job_of", "etl.pipeline:run"],
+    "read": ["etl.pipeline.read_ahead:ReadAhead._fill"],
+    "match and map": ["etl.pipeline.pairs:examine"],
+    "limits": ["etl.pipeline.limits:check"],
+    "keys of ids": ["etl.pipeline.run:transaction_keys"],
+    "duplicates in the run": ["etl.pipeline.seen:SeenIds.first_seen"],
+    "sent-log lookup": ["etl.state.run_log:View.lookup"],
+    "chunks": ["etl.pipeline.run:_Line._submit"],
+    "hand over to the process that sends": ["etl.metronome.process:ProcessCarrier.carry"],
+    "record": ["etl.state.run_log:Run.record"],
+    "group what is recorded": ["etl.pipeline.recorder:Recorder._work"],
+    "decide and hand over": ["etl.pipeline.run:_Line._bill"],
+    "plan, open, complete": ["etl.pipeline.wiring:job_of", "etl.pipeline.run:run"],
 }
 
 
@@ -73,7 +73,7 @@ class Stopwatch:
 def main(path: str, since: str, until: str) -> None:
     """Run once."""
     began = time.process_time()
-    from etl import api
+    from etl.pipeline import api
 
     for stage in STAGES.values():
         for name in stage:

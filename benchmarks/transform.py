@@ -17,16 +17,16 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks.data import FOLDER
+from etl.core.subscription import Subscription
+from etl.core.windows import Window
 from etl.sources.parquet import ParquetSource
-from etl.subscription import Subscription
 from etl.transform import compile_subscription, event_json
-from etl.transform.tracks import Events
-from etl.windows import Window
+from etl.transform.columns.tracks import Events
 from tests.reference import outcome, parse_json
 
 if TYPE_CHECKING:
     from benchmarks.data import Data
-    from etl.ports import EventBatch
+    from etl.core.ports import EventBatch
 
 #: Segment's packages at fixed versions; the overrides are the versions that they work with together.
 PACKAGES = {

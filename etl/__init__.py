@@ -16,9 +16,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from etl.api import backfill, load_config, run
+    from etl.authoring.notebook import dead_letters, fields, parity, runs, sample, sent_log
     from etl.config import Config
-    from etl.errors import (
+    from etl.core.errors import (
         CircuitBreakerError,
         ConfigError,
         EtlError,
@@ -29,34 +29,34 @@ if TYPE_CHECKING:
         StoppedError,
         WindowBusyError,
     )
-    from etl.notebook import dead_letters, fields, parity, runs, sample, sent_log
-    from etl.report import Report
-    from etl.subscription import Subscription
+    from etl.core.report import Report
+    from etl.core.subscription import Subscription
+    from etl.pipeline.api import backfill, load_config, run
     from etl.transform import map_events
 
 _HOMES = {
-    "load_config": "etl.api",
-    "run": "etl.api",
-    "backfill": "etl.api",
+    "load_config": "etl.pipeline.api",
+    "run": "etl.pipeline.api",
+    "backfill": "etl.pipeline.api",
     "map_events": "etl.transform",
-    "fields": "etl.notebook",
-    "sent_log": "etl.notebook",
-    "runs": "etl.notebook",
-    "sample": "etl.notebook",
-    "parity": "etl.notebook",
-    "dead_letters": "etl.notebook",
+    "fields": "etl.authoring.notebook",
+    "sent_log": "etl.authoring.notebook",
+    "runs": "etl.authoring.notebook",
+    "sample": "etl.authoring.notebook",
+    "parity": "etl.authoring.notebook",
+    "dead_letters": "etl.authoring.notebook",
     "Config": "etl.config",
-    "Report": "etl.report",
-    "Subscription": "etl.subscription",
-    "EtlError": "etl.errors",
-    "ConfigError": "etl.errors",
-    "StoppedError": "etl.errors",
-    "SourceError": "etl.errors",
-    "MetronomeError": "etl.errors",
-    "StateError": "etl.errors",
-    "CircuitBreakerError": "etl.errors",
-    "InterruptedRunError": "etl.errors",
-    "WindowBusyError": "etl.errors",
+    "Report": "etl.core.report",
+    "Subscription": "etl.core.subscription",
+    "EtlError": "etl.core.errors",
+    "ConfigError": "etl.core.errors",
+    "StoppedError": "etl.core.errors",
+    "SourceError": "etl.core.errors",
+    "MetronomeError": "etl.core.errors",
+    "StateError": "etl.core.errors",
+    "CircuitBreakerError": "etl.core.errors",
+    "InterruptedRunError": "etl.core.errors",
+    "WindowBusyError": "etl.core.errors",
 }
 
 __all__ = [

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from etl import api, wiring
 from etl.airflow import days
-from etl.windows import ALL_TIME
+from etl.core.windows import ALL_TIME
+from etl.pipeline import api, wiring
 from tests.support.airflow import Airflow, edited
 from tests.support.workspace import Workspace, ago, track
 

@@ -10,7 +10,7 @@ import click
 import pytest
 
 import etl
-from etl.checking import check
+from etl.authoring.check import check
 from etl.cli import COMMANDS, SUMMARIES
 from tests.support.cli_reference import PATH, commands
 from tests.support.pages import PAGES, ROOT, Block, blocks, name_of

@@ -19,7 +19,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from etl.config.loading import draft_text
-from etl.metrics import FIGURES
+from etl.operations.metrics import FIGURES
 from etl.standin import Standin
 from tests.support.command import Command
 from tests.support.pages import PAGES, ROOT, Block, blocks, lines, programs
@@ -35,7 +35,7 @@ ELSEWHERE = {
     "systemctl": "tests/torture/test_systemd.py",
     "journalctl": "tests/torture/test_systemd.py",
     "airflow": "tests/torture/test_airflow_scheduler.py",
-    "opentelemetry-instrument": "tests/test_tracing.py",
+    "opentelemetry-instrument": "tests/operations/test_tracing.py",
     "docker": "tests/torture/test_container.py",  # by podman, which takes the same
     "kubectl": "tests/test_container.py",  # what it is given; no cluster here
 }
@@ -53,9 +53,9 @@ LANGUAGES = {
     "": "a drawing or an output; never a command",
     "cron": "tests/test_scheduling_docs.py",
     "ini": "tests/test_scheduling_docs.py",
-    "fql": "tests/lints/test_docs.py",
-    "json": "tests/lints/test_docs.py",
-    "ndjson": "tests/lints/test_docs.py",
+    "fql": "tests/authoring/lints/test_docs.py",
+    "json": "tests/authoring/lints/test_docs.py",
+    "ndjson": "tests/authoring/lints/test_docs.py",
 }
 RUN_HERE = {"sh", "python", "yaml", "sql"}
 

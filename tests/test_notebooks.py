@@ -11,8 +11,8 @@ import pytest
 from nbclient import NotebookClient
 
 import etl
-from etl.samples import SampleEvents, write_parquet
 from etl.standin import Standin
+from etl.standin.samples import SampleEvents, write_parquet
 from tests.support.workspace import Workspace
 
 PATHS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from etl.alarms import ALARMS
-from etl.destinations.answers import Answer, judge
-from etl.errors import EXIT_CODES
-from etl.logs import EVENTS
-from etl.report import FIELDS, Report
+from etl.core.errors import EXIT_CODES
+from etl.core.logs import EVENTS
+from etl.core.report import FIELDS, Report
+from etl.metronome.answers import Answer, judge
+from etl.operations.alarms import ALARMS
 from tests.support.reference import BLOCKS, pages, placed
 
 ROOT = Path(__file__).parents[1]

@@ -122,7 +122,7 @@ def test_every_module_can_be_imported_or_says_which_extra_it_needs(installed: In
         "for m in pkgutil.walk_packages(etl.__path__, 'etl.'):\n"
         "    if not m.name.endswith('__main__'): importlib.import_module(m.name); print(m.name)"
     )
-    assert "etl.reporting.page" in installed.run("python", "-W", "error", "-c", script)
+    assert "etl.operations.report.page" in installed.run("python", "-W", "error", "-c", script)
 
 
 def test_the_changelog_has_a_dated_section_of_the_version() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from etl.errors import EXIT_CODES
+from etl.core.errors import EXIT_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -99,14 +99,14 @@ def root() -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command; every way to fail becomes one of the contract's exit codes (DESIGN §6)."""
     # Libraries make half a million objects while they load: looking through all of them for garbage at Python's usual
-    # pace is a twentieth of a run, and leaving nothing to look through halves its exit. ``etl.memory`` has a run's pace.
+    # pace is a twentieth of a run, and leaving nothing to look through halves its exit. ``etl.core.memory`` has a run's pace.
     gc.set_threshold(_LOADED)
     if arguments is None:
         # numpy's thread for linear algebra, of which there is none here, spins for a tenth of a second at the start.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with _like_ctrl_c():
         code = _code(arguments)
-    if code and "etl.logs" in sys.modules:
+    if code and "etl.core.logs" in sys.modules:
         _tell_warnings()
     if arguments is None:
         gc.freeze()
@@ -115,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 @contextmanager
 def _like_ctrl_c() -> Iterator[None]:
-    """SIGTERM while nothing is being sent; ``etl.cli.interrupts`` takes over while something is."""
+    """SIGTERM while nothing is being sent; ``etl.cli.options`` takes over while something is."""
     if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL or current_thread() is not main_thread():
         yield
         return
@@ -149,7 +149,7 @@ def _code(arguments: Sequence[str] | None) -> Any:
 def _tell_warnings() -> None:
     """What ``--quiet`` held back, of a command that did not succeed."""
     from etl.cli.output import readers_may_leave
-    from etl.logs import tell_warnings
+    from etl.core.logs import tell_warnings
 
     with readers_may_leave():
         tell_warnings()
@@ -173,7 +173,7 @@ def _left() -> int:
 
 def _show(error: Exception) -> int:
     from etl.cli.output import readers_may_leave, show_error, show_unexpected
-    from etl.errors import EtlError
+    from etl.core.errors import EtlError
 
     with readers_may_leave():
         if isinstance(error, EtlError):

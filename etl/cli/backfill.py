@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from etl import logs
 from etl.cli.options import (
     config_option,
     json_option,
@@ -16,13 +15,14 @@ from etl.cli.options import (
     refuse_no_window,
     time_option,
 )
+from etl.core import logs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from etl.backfilling import BackfillReport
-    from etl.report import Report
+    from etl.core.report import Report
+    from etl.pipeline.backfill import BackfillReport
 
 
 @click.command("backfill")
@@ -59,13 +59,13 @@ def command(
     """
     from datetime import timedelta
 
-    from etl.backfilling import Backfill, backfill
-    from etl.cli.interrupts import interruptible
+    from etl.cli.options import interruptible
     from etl.cli.output import report_of
-    from etl.memory import settle
-    from etl.progress import progress_for
-    from etl.telling import telling
-    from etl.windows import Window
+    from etl.cli.progress import progress_for
+    from etl.core.memory import settle
+    from etl.core.windows import Window
+    from etl.operations.after_run import telling
+    from etl.pipeline.backfill import Backfill, backfill
 
     refuse_no_window(since, until)
 

@@ -16,7 +16,7 @@ def command(config_path: str, online: bool, strict: bool) -> int:
 
     Each surprise is explained, with the fix; docs/lints.md has them all.
     """
-    from etl.checking import check
+    from etl.authoring.check import check
 
     result = check(config_path, online=online)
     for problem in result.problems:

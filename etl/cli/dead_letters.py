@@ -47,7 +47,7 @@ def command() -> None:
 def list_(config_path: str, everything: bool, limit: int, as_json: bool, **filters: Any) -> int:
     """A line per dead letter, after a count by outcome and reason."""
     from etl.cli.output import print_json
-    from etl.letter_files import without_content
+    from etl.operations.export import without_content
 
     config, state = _opened(config_path)
     found = _found(config, state, filters, status=None if everything else "open", limit=limit)
@@ -68,8 +68,8 @@ def list_(config_path: str, everything: bool, limit: int, as_json: bool, **filte
 def show(config_path: str, number: int) -> int:
     """Everything kept of one dead letter, its event included, as JSON."""
     from etl.cli.output import print_json
-    from etl.errors import ConfigError
-    from etl.letter_files import with_content
+    from etl.core.errors import ConfigError
+    from etl.operations.export import with_content
 
     config, state = _opened(config_path)
     found = _found(config, state, {"numbers": (number,)}, status=None)
@@ -86,7 +86,7 @@ def show(config_path: str, number: int) -> int:
 @click.option("--all", "everything", is_flag=True, help="Also those resolved or discarded.")
 def export(config_path: str, out: str | None, everything: bool, **filters: Any) -> int:
     """Dead letters with their events, for whoever repairs them elsewhere."""
-    from etl.letter_files import export_to, ndjson
+    from etl.operations.export import export_to, ndjson
 
     config, state = _opened(config_path)
     found = _found(config, state, filters, status=None if everything else "open")
@@ -110,10 +110,9 @@ def retry(config_path: str, dry_run: bool, as_json: bool, **filters: Any) -> int
     The same id is never billed twice: whatever is in the sent log is not sent again. A letter is resolved when its
     usage event is in the sent log.
     """
-    from etl.cli.interrupts import interruptible
-    from etl.cli.options import load_for_run
+    from etl.cli.options import interruptible, load_for_run
     from etl.cli.output import print_json, readers_may_leave
-    from etl.retry import retry as retry_letters
+    from etl.operations.retry import retry as retry_letters
 
     config = load_for_run(config_path)
     found = _found(config, _opened(config_path)[1], filters)
@@ -147,7 +146,7 @@ def discard(config_path: str, everything: bool, why: str, **filters: Any) -> int
 
 
 def _opened(config_path: str) -> tuple[Config, StateStore]:
-    from etl.wiring import state_of
+    from etl.pipeline.wiring import state_of
 
     config = load(config_path)
     return config, state_of(config)

@@ -9,7 +9,7 @@ import click
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from etl.report import Report
+    from etl.core.report import Report
 
 EVENTS = 12_000
 
@@ -25,8 +25,8 @@ def command(folder: str) -> int:
     """
     from pathlib import Path
 
-    from etl import api, demo
-    from etl.standin import Standin
+    from etl.pipeline import api
+    from etl.standin import Standin, demo
 
     place = Path(folder)
     demo.prepare(place, EVENTS)

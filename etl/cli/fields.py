@@ -43,9 +43,9 @@ def command(
     FILL is the share of events with a value there that is not null; DISTINCT how many different values there are,
     about where it has a ~. Needs no token.
     """
+    from etl.authoring.notebook import fields
     from etl.cli.output import print_json
-    from etl.notebook import fields
-    from etl.progress import counting
+    from etl.cli.progress import counting
 
     with counting("events", quiet=quiet) as seen:
         frame = fields(

@@ -19,9 +19,9 @@ def command(path: str, out: str | None, force: bool) -> int:
     FILE is what Segment's Public API answers to GET /destinations/{id}/subscriptions, as JSON; - is stdin. Triggers
     and mappings are taken over as they stand; what Segment would not send with is commented out, with the reason.
     """
-    from etl.errors import ConfigError
-    from etl.importing import import_segment
-    from etl.initialising import write_new
+    from etl.authoring.import_segment import import_segment
+    from etl.authoring.init import write_new
+    from etl.core.errors import ConfigError
 
     try:
         text = sys.stdin.read() if path == "-" else _read(path)
@@ -39,7 +39,7 @@ def command(path: str, out: str | None, force: bool) -> int:
 def _read(path: str) -> str:
     from pathlib import Path
 
-    from etl.errors import ConfigError
+    from etl.core.errors import ConfigError
 
     try:
         return Path(path).read_text(encoding="utf-8")

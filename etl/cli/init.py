@@ -12,7 +12,7 @@ from etl.cli.options import force_option
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from etl.initialising import Answers
+    from etl.authoring.init import Answers
 
 _KINDS = ("parquet", "logs", "warehouse")
 
@@ -37,7 +37,7 @@ def command(kind: str | None, out: str, force: bool, **given: Any) -> int:
 
     Asks for what is not given as an option; with --source it asks only for what that source needs.
     """
-    from etl.initialising import initial_files, write_new
+    from etl.authoring.init import initial_files, write_new
 
     asks_all = kind is None
     try:
@@ -61,8 +61,8 @@ def command(kind: str | None, out: str, force: bool, **given: Any) -> int:
 def _answers(kind: str, asks_all: bool, given: dict[str, Any]) -> Answers:
     from datetime import UTC, datetime
 
-    from etl.initialising import Answers
-    from etl.windows import moment
+    from etl.authoring.init import Answers
+    from etl.core.windows import moment
 
     where = _ask_where(kind, given)
     today = datetime.now(UTC).date().isoformat()

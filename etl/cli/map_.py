@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from etl.ports import Source
-    from etl.subscription import Subscription
+    from etl.core.ports import Source
+    from etl.core.subscription import Subscription
 
 
 @click.command("map")
@@ -29,9 +29,9 @@ def command(config_path: str, input_path: str | None, quiet: bool) -> int:
     INPUT is a file of JSON lines (also gzipped) or Parquet, or - for JSON lines on stdin; without it the config's
     source is read. Exits 1 if anything was rejected.
     """
-    from etl.inputs import tables
-    from etl.progress import counting
-    from etl.wiring import source_of
+    from etl.authoring.inputs import tables
+    from etl.cli.progress import counting
+    from etl.pipeline.wiring import source_of
 
     config = load(config_path)
     batches = _tables_of(source_of(config)) if input_path is None else tables(input_path)
@@ -46,7 +46,7 @@ def command(config_path: str, input_path: str | None, quiet: bool) -> int:
 
 
 def _tables_of(source: Source) -> Iterator[pa.Table]:
-    from etl.inputs import source_batches
+    from etl.authoring.inputs import source_batches
 
     return (batch.table for batch in source_batches(source))
 

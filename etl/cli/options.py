@@ -1,16 +1,24 @@
-"""Options that several commands share."""
+"""Options that several commands share.
+
+SIGTERM and Ctrl-C: the first asks the run to finish what is in flight, a second Ctrl-C ends it at once.
+"""
 
 from __future__ import annotations
 
+import signal
+import threading
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from types import FrameType
 
     from etl.config import Config
+
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 
@@ -21,8 +29,8 @@ class _Time(click.ParamType["datetime"]):
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        from etl.errors import ConfigError
-        from etl.windows import moment
+        from etl.core.errors import ConfigError
+        from etl.core.windows import moment
 
         try:
             return moment(value)
@@ -37,7 +45,7 @@ def time_option(name: str, text: str, *, required: bool = False) -> Callable[[De
 
 def refuse_no_window(since: datetime | None, until: datetime | None) -> None:
     """Raise ``UsageError`` where ``--since`` and ``--until`` make no window."""
-    from etl.windows import rfc3339
+    from etl.core.windows import rfc3339
 
     if since is None:
         if until is not None:
@@ -74,7 +82,7 @@ def quiet_option(command: Callable[..., Any]) -> Callable[..., Any]:
     def hush(ctx: click.Context, option: click.Parameter, quiet: bool) -> bool:
         del ctx, option
         if quiet:
-            from etl import logs
+            from etl.core import logs
 
             logs.hold_warnings()
         return quiet
@@ -100,7 +108,7 @@ def metrics_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def log_format_option() -> click.Option:
     """``--log-format``, also from ``ETL_LOG_FORMAT``; every command has it."""
-    from etl import logs
+    from etl.core import logs
 
     def set_up(ctx: click.Context, option: click.Parameter, chosen: logs.Format) -> None:
         del ctx, option
@@ -121,16 +129,16 @@ def log_format_option() -> click.Option:
 
 def load(config_path: str) -> Config:
     """The config of a command that looks at events; wrong triggers and mappings are shown in what it makes."""
-    from etl.api import load_config
+    from etl.pipeline.api import load_config
 
     return load_config(config_path)
 
 
 def load_for_run(config_path: str) -> Config:
     """The config of a command that bills: every problem at once, those of triggers and mappings included."""
-    from etl import wiring
-    from etl.errors import ConfigError
-    from etl.lints import check_config
+    from etl.authoring.lints import check_config
+    from etl.core.errors import ConfigError
+    from etl.pipeline import wiring
 
     found = check_config(config_path, wiring.environment())
     if found.config is None or found.problems:
@@ -141,3 +149,22 @@ def load_for_run(config_path: str) -> Config:
 def force_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--force``."""
     return click.option("--force", is_flag=True, help="Overwrite what is there.")(command)
+
+
+@contextmanager
+def interruptible() -> Iterator[threading.Event]:
+    """An event that is set by the first SIGTERM or SIGINT; the handlers before are put back at the end."""
+    event = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        del frame
+        if event.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        event.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield event
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from etl import logs
-from etl.errors import ConfigError, EtlError
-from etl.report import OUTCOMES, Report
-from etl.windows import rfc3339
+from etl.core import logs
+from etl.core.errors import ConfigError, EtlError
+from etl.core.report import OUTCOMES, Report
+from etl.core.windows import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,7 +12,7 @@ from etl.cli.options import config_option, json_option, load
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from etl.comparing import Comparison
+    from etl.authoring.parity import Comparison
 
 
 @click.command("parity")
@@ -38,8 +38,8 @@ def command(config_path: str, events: str, expected: str, by_value: bool, limit:
     or objects with one or several under "payload", "body" or "data"; or Metronome's events export. Sends nothing and
     needs no token. Exits 1 if anything differs.
     """
+    from etl.authoring.notebook import parity
     from etl.cli.output import print_json
-    from etl.notebook import parity
 
     found = parity(load(config_path), events, expected, by_value=by_value)
     if as_json:

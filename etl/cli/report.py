@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from etl.config import Config
-    from etl.reporting import Scope
+    from etl.operations.report import Scope
     from etl.state import StateStore
 
 _DAYS = 30
@@ -43,8 +43,8 @@ def command(
 
     The file needs no network and holds no event content, unless asked for. Times are UTC.
     """
-    from etl.reporting import collect, render
-    from etl.wiring import state_of
+    from etl.operations.report import collect, render
+    from etl.pipeline.wiring import state_of
 
     _refuse_mixtures(run_id, since, until, days)
     if out is None and sys.stdout.isatty():
@@ -83,7 +83,7 @@ def _scope(
 ) -> Scope:
     from datetime import UTC, datetime, timedelta
 
-    from etl.reporting import period, single_run
+    from etl.operations.report import period, single_run
 
     if run_id:
         return single_run(config, state, run_id)
@@ -96,7 +96,7 @@ def _scope(
 
 def _write(path: Path, page: str) -> None:
     """All of it or nothing: who opens the file meanwhile sees the one before."""
-    from etl.errors import ConfigError
+    from etl.core.errors import ConfigError
 
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

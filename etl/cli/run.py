@@ -19,7 +19,7 @@ from etl.cli.options import (
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from etl.report import Report
+    from etl.core.report import Report
 
 
 @click.command("run")
@@ -43,18 +43,18 @@ def command(
 
     With --since (and --until) that window instead. Running any window again is safe: nothing is billed twice.
     """
-    from etl.destinations.apart import started_early
+    from etl.metronome.process import started_early
 
     refuse_no_window(since, until)
     if not dry_run:  # before the rest is loaded, until the command ends
         click.get_current_context().with_resource(started_early())
 
-    from etl import api
-    from etl.cli.interrupts import interruptible
+    from etl.cli.options import interruptible
     from etl.cli.output import report_of
-    from etl.memory import settle
-    from etl.progress import progress_for
-    from etl.telling import telling
+    from etl.cli.progress import progress_for
+    from etl.core.memory import settle
+    from etl.operations.after_run import telling
+    from etl.pipeline import api
 
     def told() -> Report:
         config = load_for_run(config_path)

@@ -29,8 +29,8 @@ def export(config_path: str, out: str, since: datetime | None, until: datetime |
     """The sent log of the config's account as Parquet: every id that was ever sent, with digest, run and time."""
     from datetime import UTC, datetime
 
-    from etl.exporting import export_sent_log
-    from etl.progress import counting
+    from etl.cli.progress import counting
+    from etl.operations.export import export_sent_log
 
     sent = None
     if since or until:
@@ -71,6 +71,6 @@ def erase(config_path: str, customer_id: str | None, message_id: str | None) -> 
 
 
 def _state(config_path: str) -> StateStore:
-    from etl.wiring import state_of
+    from etl.pipeline.wiring import state_of
 
     return state_of(load(config_path))

@@ -11,7 +11,7 @@ from etl.cli.options import config_option, json_option, load, metrics_option
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from etl.status import Status
+    from etl.operations.status import Status
 
 
 @click.command("status")
@@ -26,13 +26,13 @@ def command(config_path: str, runs: int, asked: bool, metrics_file: str | None, 
     """Runs, watermark and lag, gaps, counts, dead letters."""
     from datetime import UTC, datetime
 
-    from etl.alarms import alarms
     from etl.cli.output import print_json
-    from etl.status import status
+    from etl.operations.alarms import alarms
+    from etl.operations.status import status
 
     config, now = load(config_path), datetime.now(UTC)
     if metrics_file:
-        from etl.telling import state_figures
+        from etl.operations.after_run import state_figures
 
         state_figures(config, metrics_file)
     firing = alarms(config, now) if asked else []

@@ -19,10 +19,10 @@ from etl.config.models import (
     WarehouseSource,
 )
 from etl.config.watching import Alarms, Metrics, Notify
-from etl.errors import ConfigError
+from etl.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from etl.subscription import Subscription
+    from etl.core.subscription import Subscription
 
 
 class Config(Root):

@@ -21,9 +21,8 @@ from pydantic import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from etl.config.mapping import check_mapping
-from etl.config.values import BaseUrl, Duration, Location, UtcTime, beside_config, wrong
-from etl.subscription import DEFAULT_MAPPING, DEFAULT_TRIGGER, Subscription
+from etl.config.values import BaseUrl, Duration, Location, UtcTime, beside_config, check_mapping, wrong
+from etl.core.subscription import DEFAULT_MAPPING, DEFAULT_TRIGGER, Subscription
 
 DAY = timedelta(days=1)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from etl.config.substitution import literal_parts
+from etl.config.document import literal_parts
 
 if TYPE_CHECKING:
     from etl.config.document import Document, KeyPath

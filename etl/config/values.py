@@ -1,10 +1,14 @@
-"""Values as a config writes them: times, durations, URLs, paths. Each a pydantic type with its wording."""
+"""Values as a config writes them: times, durations, URLs, paths. Each a pydantic type with its wording.
+
+What a config asks of a mapping: all five fields. Whether each is a good one is for the lints to say.
+"""
 
 from __future__ import annotations
 
 import os.path
 import re
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +16,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
+
+from etl.core.subscription import FIELDS
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
@@ -121,3 +127,35 @@ Duration = Annotated[
 UtcTime = Annotated[datetime, BeforeValidator(_time), WithJsonSchema(_TIME_SCHEMA)]
 BaseUrl = Annotated[str, BeforeValidator(_base_url), WithJsonSchema({"type": "string", "format": "uri"})]
 Location = Annotated[str, BeforeValidator(_location), WithJsonSchema({"type": "string"})]
+
+
+#: At the root of a mapping Segment keeps a directive for the mapping as a whole under this key.
+INTERNAL_DIRECTIVE = "__segment_internal_directive"
+
+
+def check_mapping(mapping: Any) -> Any:
+    """``mapping`` as it stands; raises pydantic's error unless it is an object that names all five fields.
+
+    A mapping that is one directive as a whole (``{"@merge": …}``) yields its fields only when it runs.
+    """
+    if not isinstance(mapping, dict):
+        raise wrong("should be an object with the five fields; leave it out for Segment's defaults")
+    missing = [name for name in FIELDS if name not in mapping]
+    if missing and not is_directive(mapping):
+        raise wrong(f"should name all five fields, but has no {_listed(missing, mapping)}")
+    return mapping
+
+
+def is_directive(mapping: dict[str, Any]) -> bool:
+    """Whether the whole mapping is a directive rather than fields."""
+    return INTERNAL_DIRECTIVE in mapping or any(key.startswith("@") for key in mapping)
+
+
+def _listed(missing: list[str], mapping: dict[str, Any]) -> str:
+    strangers = [key for key in mapping if key not in FIELDS]
+    return ", ".join(name + _near(name, strangers) for name in missing)
+
+
+def _near(name: str, strangers: list[str]) -> str:
+    match = get_close_matches(name, strangers, n=1)
+    return f' (is "{match[0]}" meant?)' if match else ""

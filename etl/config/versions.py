@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from etl.windows import Window
+from etl.core.windows import Window
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from etl.config.document import Document
     from etl.config.models import SubscriptionSection
-    from etl.subscription import Subscription
+    from etl.core.subscription import Subscription
 
 #: Segment's limit for one destination (DESIGN §2).
 MAX_SUBSCRIPTIONS = 50

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.errors import ConfigError
-from etl.events import DEFAULT_CURSOR, find_column
+from etl.core.errors import ConfigError
+from etl.core.layouts import DEFAULT_CURSOR, find_column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from etl.events import Layout
-    from etl.windows import Window
+    from etl.core.layouts import Layout
+    from etl.core.windows import Window
 
 #: The type of every cursor column handed on.
 INSTANT = pa.timestamp("us", "UTC")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from etl.errors import ConfigError, EtlError, SourceError
+from etl.core.errors import ConfigError, EtlError, SourceError
 from etl.sources.dialects import Warehouse, extra_of, quoted, warehouse_of
 
 if TYPE_CHECKING:

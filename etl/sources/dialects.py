@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from etl import sqlfiles
+from etl.core import sql as sqlfiles
 from etl.sources.cursors import INSTANT
 from etl.sources.rows import JSON
 

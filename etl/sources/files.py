@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from pyarrow import fs
 
-from etl.errors import ConfigError, SourceError
+from etl.core.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import pyarrow.parquet as pq
 
-    from etl.windows import Window
+    from etl.core.windows import Window
 
 #: Names of folders that say when Segment received the rows in them (FACTS §3.1).
 CLOCK_KEYS = frozenset({"year", "month", "day", "hour", "hr", "date", "dt"})

@@ -8,7 +8,7 @@ from datetime import timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from etl.windows import Window
+from etl.core.windows import Window
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

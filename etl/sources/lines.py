@@ -10,8 +10,8 @@ import orjson
 import pyarrow as pa
 from msgspec import UNSET, Raw
 
-from etl.events import OBJECTS, WHOLE_EVENT
-from etl.ports import Unreadable
+from etl.core.layouts import OBJECTS, WHOLE_EVENT
+from etl.core.ports import Unreadable
 from etl.sources.rows import JSON, Part
 
 if TYPE_CHECKING:

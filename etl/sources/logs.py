@@ -16,8 +16,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, cast
 
-from etl.errors import SourceError
-from etl.events import DEFAULT_CURSOR
+from etl.core.errors import SourceError
+from etl.core.layouts import DEFAULT_CURSOR
 from etl.sources.cursors import no_cursor
 from etl.sources.files import list_files, shares
 from etl.sources.footers import surely_outside
@@ -27,11 +27,11 @@ from etl.sources.rows import batches_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from etl import events
-    from etl.ports import EventBatch
+    from etl.core import layouts as events
+    from etl.core.ports import EventBatch
+    from etl.core.windows import Window
     from etl.sources.files import File
     from etl.sources.rows import Part
-    from etl.windows import Window
 
 ENDINGS = (".gz", ".json", ".jsonl", ".ndjson", ".log")
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from etl.errors import ConfigError, SourceError
-from etl.events import RESERVED, detect_layout, flat_column, needed_columns
+from etl.core.errors import ConfigError, SourceError
+from etl.core.layouts import RESERVED, detect_layout, flat_column, needed_columns
 from etl.sources.cursors import check_cursor_type, find_cursor
 from etl.sources.files import list_files, shares
 from etl.sources.footers import CLOCK_KEYS, newest_bound, partition_outside, partition_start, row_groups, runs
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from datetime import datetime
 
-    from etl import events
-    from etl.events import Layout
-    from etl.ports import EventBatch
+    from etl.core import layouts as events
+    from etl.core.layouts import Layout
+    from etl.core.ports import EventBatch
+    from etl.core.windows import Window
     from etl.sources.files import File
     from etl.sources.footers import RowGroup
-    from etl.windows import Window
 
 ENDINGS = (".parquet", ".parq", ".pq")
 

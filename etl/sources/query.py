@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from etl import sqlfiles
-from etl.errors import ConfigError
-from etl.events import detect_layout
+from etl.core import sql as sqlfiles
+from etl.core.errors import ConfigError
+from etl.core.layouts import detect_layout
 from etl.sources import statements
 from etl.sources.cursors import check_cursor_type, find_cursor
 from etl.sources.dialects import Column, selected
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from etl.events import Layout
-    from etl.ports import EventBatch
+    from etl.core.layouts import Layout
+    from etl.core.ports import EventBatch
+    from etl.core.windows import Window
     from etl.sources.database import Database
-    from etl.windows import Window
 
 
 class Query:

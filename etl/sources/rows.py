@@ -9,15 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.events import OBJECTS
-from etl.ports import EventBatch, Unreadable
+from etl.core.layouts import OBJECTS
+from etl.core.ports import EventBatch, Unreadable
 from etl.sources.cursors import inside, instants, is_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from etl.events import Layout
-    from etl.windows import Window
+    from etl.core.layouts import Layout
+    from etl.core.windows import Window
 
 JSON = pa.json_(pa.string())
 

@@ -13,25 +13,25 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
-from etl.errors import ConfigError, SourceError
-from etl.events import RESERVED, find_column, flat_holder, needed_columns, object_columns
-from etl.ports import EventBatch
+from etl.core.errors import ConfigError, SourceError
+from etl.core.layouts import RESERVED, find_column, flat_holder, needed_columns, object_columns
+from etl.core.ports import EventBatch
+from etl.core.windows import Window
 from etl.sources import statements
-from etl.sources.catalog import TRACKS, Table, find_table, no_table, tables_of
 from etl.sources.cursors import INSTANT, instant
 from etl.sources.database import Database
 from etl.sources.fetching import fetch
 from etl.sources.hours import Hour, Stretch, stretches
 from etl.sources.query import Query
 from etl.sources.rows import Part, batches_of, positions
-from etl.windows import Window
+from etl.sources.statements import TRACKS, Table, find_table, no_table, tables_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     import sqlalchemy as sa
 
-    from etl import events
+    from etl.core import layouts as events
     from etl.sources.dialects import Column
 
 log = logging.getLogger(__name__)

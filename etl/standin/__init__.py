@@ -7,7 +7,6 @@ needs the extra ``standin``; importing this package does not.
 
 from __future__ import annotations
 
-from etl.standin.process import Standin
-from etl.standin.record import AcceptedEvent, accepted_events, read_record
+from etl.standin.process import AcceptedEvent, Standin, accepted_events, read_record
 
 __all__ = ["AcceptedEvent", "Standin", "accepted_events", "read_record"]

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from etl.standin.app import App
+from etl.standin.faults import Settings
 from etl.standin.ledger import Ledger
-from etl.standin.settings import Settings
 
 
 def main() -> None:

@@ -12,9 +12,9 @@ from etl.standin.http import Request
 from etl.standin.rules import Limits, Refusal, batch_ids, decoded, parsed
 
 if TYPE_CHECKING:
+    from etl.standin.faults import Settings
     from etl.standin.http import Headers, Receive, Scope, Send
     from etl.standin.ledger import Ledger
-    from etl.standin.settings import Settings
 
 _ENDPOINTS = {
     "/v1/ingest": "POST",

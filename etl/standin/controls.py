@@ -7,7 +7,7 @@
 ``GET /standin/stats``
     counts since the last reset
 ``GET`` and ``PATCH /standin/settings``
-    ``etl.standin.settings``; a patch names what changes
+    ``etl.standin.faults``; a patch names what changes
 ``POST /standin/reset``
     forget everything; the settings of the start apply again
 """

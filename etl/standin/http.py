@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
 
-#: The key of the scope's state under which ``etl.standin.server`` puts the connection's asyncio transport.
+#: The key of the scope's state under which ``etl.standin.__main__`` puts the connection's asyncio transport.
 TRANSPORT = "etl.standin.transport"
 
 Headers = tuple[tuple[bytes, bytes], ...]

@@ -11,8 +11,8 @@ from etl.standin.rules import PAST, Refusal
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from etl.standin.faults import Settings
     from etl.standin.ledger import Ledger
-    from etl.standin.settings import Settings
 
 
 def events(query: Any, ledger: Ledger, settings: Settings) -> list[dict[str, Any]]:

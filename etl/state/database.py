@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.pool import NullPool, StaticPool
 
-from etl.errors import ConfigError, StateError
+from etl.core.errors import ConfigError, StateError
 from etl.state import migrations, schema
 
 if TYPE_CHECKING:

@@ -17,14 +17,14 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 
-from etl.errors import ConfigError
+from etl.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from etl.core.windows import Window
     from etl.state.database import Database
-    from etl.windows import Window
 
 _YEAR_ONE = datetime(1, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from etl.errors import ConfigError
-from etl.state import schema, sentlog
+from etl.core.errors import ConfigError
+from etl.state import schema
+from etl.state.sent_log import log as sentlog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -133,7 +133,7 @@ sent_segments = Table(
     Index("sent_segments_of_account", "account"),
 )
 
-#: The index of the sent log by key, the first 8 bytes of an id's key (``etl.keys``); see ``keyindex``.
+#: The index of the sent log by key, the first 8 bytes of an id's key (``etl.core.ids``); see ``keyindex``.
 #: ``part``: 64 times the segment's number, and the key's six highest bits.
 sent_keys = Table(
     "sent_keys",

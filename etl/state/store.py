@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from etl.errors import EtlError, StateError, WindowBusyError
-from etl.state import ledger
-from etl.state.archive import Archive
+from etl.core.errors import EtlError, StateError, WindowBusyError
+from etl.core.windows import Window, rfc3339
+from etl.state import books as ledger
 from etl.state.database import Database
 from etl.state.locks import HeldError, WindowLock, window_lock
-from etl.state.retention import prune
-from etl.state.runlog import Run, View
+from etl.state.queries import Archive
+from etl.state.run_log import Run, View
 from etl.state.schema import runs, take_numbers
-from etl.windows import Window, rfc3339
+from etl.state.sent_log.retention import prune
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import timedelta
     from threading import Event
 
-    from etl.ports import RunPlan, SubscriptionVersion
+    from etl.core.ports import RunPlan, SubscriptionVersion
 
 
 def utc_now() -> datetime:

@@ -3,11 +3,11 @@
 A mapping is a function from a frame of track events to a column; a trigger, to a boolean column.
 """
 
+from etl.transform.columns.tracks import Events
 from etl.transform.compiled import Compiled, Mapped, compile_subscription
 from etl.transform.frame import event_json, map_events
-from etl.transform.mapping import compile_mapping
-from etl.transform.tracks import Events
-from etl.transform.values import UNDEFINED
+from etl.transform.javascript.values import UNDEFINED
+from etl.transform.mapping.compiler import compile_mapping
 
 __all__ = [
     "UNDEFINED",

@@ -11,19 +11,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.transform import columns
-from etl.transform.body import LEAKED, bodies
-from etl.transform.execute import PATHS as EXECUTE_PATHS
-from etl.transform.execute import failures as execute_failures
 from etl.transform.fql import FqlError, Trigger, compile_trigger
-from etl.transform.mapping import Fields, Mapping, compile_mapping
-from etl.transform.schema import Checked, check
+from etl.transform.mapping.compiler import Fields, Mapping, compile_mapping
+from etl.transform.usage.body import LEAKED, bodies
+from etl.transform.usage.body import PATHS as EXECUTE_PATHS
+from etl.transform.usage.body import failures as execute_failures
+from etl.transform.usage.schema import Checked, check
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from etl.events import Path
-    from etl.subscription import Subscription
-    from etl.transform.tracks import Roots
+    from etl.core.layouts import Path
+    from etl.core.subscription import Subscription
+    from etl.transform.columns.tracks import Roots
 
 TOO_DEEP = "the event is nested too deeply"
 

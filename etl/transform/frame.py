@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from etl.events import detect_layout
-from etl.subscription import Subscription
+from etl.core.layouts import detect_layout
+from etl.core.subscription import Subscription
+from etl.transform.columns.tracks import Events, Roots
 from etl.transform.compiled import Compiled, compile_subscription
-from etl.transform.jsontext import canonical_column, in_order
-from etl.transform.tracks import Events, Roots
-from etl.transform.values import UNDEFINED
+from etl.transform.javascript.values import UNDEFINED
+from etl.transform.json.text import canonical_column, in_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ def map_events(
     """What becomes of each event under each subscription: Segment's mapping rules, and nothing else.
 
     Args:
-        events: dicts as ``json.loads`` makes them, or a table in either layout (``etl.events``), nested or flat.
+        events: dicts as ``json.loads`` makes them, or a table in either layout (``etl.core.layouts``), nested or flat.
         subscriptions: one or more; a wrong trigger or mapping rejects events, it does not raise.
 
     Returns:

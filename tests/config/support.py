@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from etl.config import parse_config
-from etl.errors import ConfigError
+from etl.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from etl.config import load_config
-from etl.errors import ConfigError
-from etl.subscription import DEFAULT_MAPPING, DEFAULT_TRIGGER
+from etl.core.errors import ConfigError
+from etl.core.subscription import DEFAULT_MAPPING, DEFAULT_TRIGGER
 from tests.config.support import SMALLEST, load
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.errors import ConfigError
+from etl.core.errors import ConfigError
 from tests.config.support import SMALLEST, load, problems
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
+from etl.authoring.lints import lints, problems
 from etl.config import load_config
 from etl.config.schema import schema_text
-from etl.lints import lints, problems
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 EXAMPLES = sorted(CONFIGS.glob("*.yml"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from etl.errors import ConfigError
+from etl.core.errors import ConfigError
 from tests.config.support import SMALLEST, load, problems
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from etl.subscription import Subscription
+from etl.core.subscription import Subscription
 from etl.transform import map_events
 from tests.conformance.vectors import Vector, disagreement, load, members
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from etl.windows import Window
+from etl.core.windows import Window
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 DAY = Window(START, START + timedelta(days=1))

@@ -9,11 +9,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from etl import sqlfiles
+from etl.core import sql as sqlfiles
 from etl.sources import statements
-from etl.sources.catalog import Table
 from etl.sources.cursors import INSTANT
 from etl.sources.dialects import Column, kind_of, quoted, warehouse_of
+from etl.sources.statements import Table
 from tests.sources.support import DAY
 
 HOSTILE = 'x"`y; DROP TABLE t; -- :since %s {columns}'

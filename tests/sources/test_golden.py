@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from etl.optout import opted_out
+from etl.core.subscription import DEFAULT_MAPPING, DEFAULT_TRIGGER, Subscription
+from etl.pipeline.pairs import opted_out
 from etl.sources.logs import LogsSource
 from etl.sources.parquet import ParquetSource
 from etl.sources.warehouse import WarehouseSource
-from etl.subscription import DEFAULT_MAPPING, DEFAULT_TRIGGER, Subscription
 from etl.transform import Events, compile_subscription
 from tests.sources.conftest import Folder
 from tests.sources.support import DAY, START, at

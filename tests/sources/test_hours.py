@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from etl.sources.hours import Hour, Stretch, stretches
-from etl.windows import Window
+from etl.core.windows import Window
+from etl.sources.warehouse import Hour, Stretch, stretches
 from tests.sources.support import START, at
 
 DAY = Window(START, at(24))

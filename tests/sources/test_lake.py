@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from etl.errors import SourceError
-from etl.events import flat_column, properties_columns
+from etl.core.errors import SourceError
+from etl.core.layouts import flat_column, properties_columns
+from etl.core.windows import Window
 from etl.sources.logs import LogsSource
 from etl.sources.parquet import ParquetSource
-from etl.windows import Window
 from tests.sources.conftest import Folder
 from tests.sources.support import DAY, START, at, ids
 

@@ -9,10 +9,10 @@ from datetime import timedelta
 import pyarrow as pa
 import pytest
 
-from etl.errors import ConfigError, SourceError
+from etl.core.errors import ConfigError, SourceError
+from etl.core.windows import Window
 from etl.sources.lines import MAX_LINE
 from etl.sources.logs import LogsSource
-from etl.windows import Window
 from tests.sources.support import ALWAYS, DAY, START, at, ids
 
 EVENT = (

@@ -18,7 +18,7 @@ from threading import Thread
 import pyarrow as pa
 import pytest
 
-from etl.errors import SourceError
+from etl.core.errors import SourceError
 from etl.sources import native
 from etl.sources.warehouse import WarehouseSource
 from tests.sources.support import DAY, at, ids

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from etl.errors import ConfigError, SourceError
+from etl.core.errors import ConfigError, SourceError
+from etl.core.windows import Window
 from etl.sources.parquet import ParquetSource
-from etl.windows import Window
 from tests.sources.support import ALWAYS, DAY, START, at, flat, ids, write
 
 

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
-from etl.errors import ConfigError, SourceError
+from etl.core.errors import ConfigError, SourceError
+from etl.core.windows import Window
 from etl.sources.warehouse import WarehouseSource
-from etl.windows import Window
 from tests.sources.support import DAY, START, at, ids
 from tests.sources.warehouses import insert, run, segment_schema
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pyarrow as pa
 
-from etl.identity import digests, transaction_keys
-from etl.ports import DeadLetter, RunPlan, SubscriptionVersion
-from etl.windows import Window
+from etl.core.ids import digests, transaction_keys
+from etl.core.ports import DeadLetter, RunPlan, SubscriptionVersion
+from etl.core.windows import Window
 
 DAY = datetime(2026, 11, 1, tzinfo=UTC)
 _TEXT = pd.ArrowDtype(pa.string())

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from unittest.mock import patch
 
-from etl.report import Counts
+from etl.core.report import Counts
 from etl.state import open_state, schema
 from tests.state.building import Clock, letter, plan, sent
 from tests.support.postgres import Cluster

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from etl.report import Counts
+from etl.core.report import Counts
 from tests.state.building import DAY, days, letter, plan, sent
 
 

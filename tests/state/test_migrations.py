@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from etl.errors import ConfigError
-from etl.report import Counts
+from etl.core.errors import ConfigError
+from etl.core.report import Counts
 from etl.state import migrations, schema
 from etl.state.database import Database
 from tests.state.building import days, plan, sent

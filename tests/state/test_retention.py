@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from etl.report import Counts
-from etl.state import retention, sentlog
+from etl.core.report import Counts
+from etl.state.sent_log import log as sentlog
+from etl.state.sent_log import retention
 from tests.state.building import days, letter, plan, sent
 
 

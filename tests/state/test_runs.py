@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from etl.errors import ConfigError, MetronomeError, StateError
-from etl.ports import SubscriptionVersion
-from etl.report import Counts
+from etl.core.errors import ConfigError, MetronomeError, StateError
+from etl.core.ports import SubscriptionVersion
+from etl.core.report import Counts
 from etl.state import open_state
 from tests.state.building import DAY, days, letter, plan, sent
 
@@ -212,7 +212,7 @@ def test_a_server_that_dies_mid_run_stops_it_and_loses_nothing(postgres_cluster,
 
 def test_no_event_content_in_a_message(store, monkeypatch):
     """What the database says about a row must not show the row."""
-    monkeypatch.setattr("etl.state.letters.take_numbers", lambda *_: 1)
+    monkeypatch.setattr("etl.state.dead_letters.take_numbers", lambda *_: 1)
     with pytest.raises(StateError) as caught, store.begin(plan()) as run:
         run.record(sent([]), [letter("m1")], Counts())
         run.record(sent([]), [letter("m2", event="TOP SECRET")], Counts())

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from etl.report import Counts
-from etl.state import sentlog
+from etl.core.report import Counts
+from etl.state.sent_log import log as sentlog
 from tests.state.building import days, plan, sent
 
 

@@ -13,15 +13,15 @@ from contextlib import ExitStack
 import pytest
 import sqlalchemy as sa
 
-from etl.errors import StateError, WindowBusyError
-from etl.report import Counts
+from etl.core.errors import StateError, WindowBusyError
+from etl.core.report import Counts
 from etl.state.locks import lock_path
 from tests.state.building import days, letter, plan, sent
 
 HOLDER = """
 import sys
 from datetime import timedelta
-from etl.report import Counts
+from etl.core.report import Counts
 from etl.state import open_state
 from tests.state.building import Clock, days, plan, sent
 
@@ -160,7 +160,7 @@ def test_two_processes_record_the_same_ids_once(store, url):
     script = """
 import sys
 from datetime import timedelta
-from etl.report import Counts
+from etl.core.report import Counts
 from etl.state import open_state
 from tests.state.building import days, plan, sent
 

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from ruamel.yaml import YAML
 
 import etl
-from etl.samples import SampleEvents, json_text, write_parquet
 from etl.standin import Standin
+from etl.standin.samples import SampleEvents, json_text, write_parquet
 
 #: The day on which the docs play: their dates move with today.
 DOCS_TODAY = date(2026, 11, 21)

@@ -11,8 +11,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from etl import errors
-from etl.alarms import ALARMS
 from etl.config import (
     Alarms,
     Breaker,
@@ -29,12 +27,14 @@ from etl.config import (
 )
 from etl.config.loading import DEFAULTS
 from etl.config.values import duration_text
-from etl.errors import EXIT_CODES, EtlError
-from etl.events import DEFAULT_CURSOR
-from etl.logs import EVENTS
-from etl.metrics import FIGURES
-from etl.report import FIELDS
-from etl.reporting.advice import LETTERS, MEANINGS, STAGES
+from etl.core import errors
+from etl.core.errors import EXIT_CODES, EtlError
+from etl.core.layouts import DEFAULT_CURSOR
+from etl.core.logs import EVENTS
+from etl.core.report import FIELDS
+from etl.operations.alarms import ALARMS
+from etl.operations.metrics import FIGURES
+from etl.operations.report.advice import LETTERS, MEANINGS, STAGES
 from tests.support import cli_reference
 
 DOCS = Path(__file__).parents[2] / "docs"

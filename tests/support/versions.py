@@ -25,8 +25,8 @@ _PLACE = ROOT / ".venv-versions"
 _TESTS = (
     "tests/conformance", "tests/config", "tests/transform", "tests/destinations", "tests/standin", "tests/state",
     "tests/samples", "tests/lints", "tests/sources/test_parquet.py", "tests/sources/test_logs.py",
-    "tests/reporting/test_report.py", "tests/test_encodings.py", "tests/test_examples.py", "tests/test_bad_input.py",
-    "tests/test_books_balance.py", "tests/test_exit_codes.py", "tests/test_fields.py", "tests/test_metrics.py",
+    "tests/operations/report/test_report.py", "tests/pipeline/test_encodings.py", "tests/test_examples.py", "tests/cli/test_bad_input.py",
+    "tests/pipeline/test_books_balance.py", "tests/cli/test_exit_codes.py", "tests/authoring/test_fields.py", "tests/operations/test_metrics.py",
 )  # fmt: skip
 #: What these tests need besides the package: at its newest, and no dependency of the package.
 _TOOLS = (

@@ -23,19 +23,18 @@ import pyarrow.parquet
 import sqlalchemy.dialects.postgresql.psycopg
 import sqlalchemy.dialects.sqlite.pysqlite
 
-import etl.api
+import etl.authoring.lints
 import etl.cli
-import etl.cli.interrupts
 import etl.cli.options
 import etl.cli.output
+import etl.cli.progress
 import etl.cli.run
-import etl.destinations.metronome
-import etl.lints
-import etl.progress
+import etl.metronome.client
+import etl.pipeline.api
 import etl.sources.parquet
 import etl.state
 
-LOADED = (etl.api, etl.cli, psycopg, pyarrow.dataset, pyarrow.parquet, sqlalchemy.dialects)
+LOADED = (etl.pipeline.api, etl.cli, psycopg, pyarrow.dataset, pyarrow.parquet, sqlalchemy.dialects)
 
 
 def main() -> None:

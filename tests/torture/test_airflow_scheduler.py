@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 import psycopg
 import pytest
 
-from etl.samples import SampleEvents, write_parquet
+from etl.standin.samples import SampleEvents, write_parquet
 from tests.support import airflow as real
 from tests.support.workspace import Workspace, track
 

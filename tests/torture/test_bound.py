@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from etl.recorder import MAX_UNRECORDED
+from etl.pipeline.recorder import MAX_UNRECORDED
 from etl.standin import Standin
 from tests.torture.conftest import Figures
 from tests.torture.life import Life

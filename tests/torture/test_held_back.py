@@ -12,9 +12,9 @@ import pyarrow as pa
 import pytest
 
 import etl
-from etl import wiring
-from etl.identity import digests
-from etl.pipeline import run
+from etl.core.ids import digests
+from etl.pipeline import wiring
+from etl.pipeline.run import run
 from etl.standin import Standin
 from etl.state import open_state
 from tests.support.workspace import Workspace, ago, track

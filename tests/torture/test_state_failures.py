@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from etl import wiring
-from etl.pipeline import run
-from etl.recorder import MAX_UNRECORDED
-from etl.report import Report
+from etl.core.report import Report
+from etl.pipeline import wiring
+from etl.pipeline.recorder import MAX_UNRECORDED
+from etl.pipeline.run import run
 from etl.standin import Standin
 from etl.state import open_state
 from tests.support.postgres import Cluster

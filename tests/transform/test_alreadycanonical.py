@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl.transform.alreadycanonical import already_canonical
-from etl.transform.jsontext import canonical_column, parse_column
+from etl.transform.json.objects import already_canonical
+from etl.transform.json.text import canonical_column, parse_column
 
 KNOWN = '{"action":"create","bytes":25845867572,"cached":true,"cost":563.9156,"meta":{"attempt":2,"zone":"a"},"tags":["x",1]}'
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from etl.subscription import DEFAULT_MAPPING, DEFAULT_TRIGGER, Subscription
+from etl.core.subscription import DEFAULT_MAPPING, DEFAULT_TRIGGER, Subscription
 from etl.transform import Events, compile_mapping, compile_subscription, event_json
 
 ACCEPTED = ["row", "subscription", "transaction_id", "customer_id", "timestamp", "event_type", "body"]

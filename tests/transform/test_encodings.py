@@ -11,8 +11,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from etl.subscription import DEFAULT_MAPPING, DEFAULT_TRIGGER, Subscription
-from etl.transform import Events, compile_subscription, encode, map_events
+from etl.core.subscription import DEFAULT_MAPPING, DEFAULT_TRIGGER, Subscription
+from etl.transform import Events, compile_subscription, map_events
+from etl.transform.json import encode
 
 PROPERTIES = pa.struct(
     [

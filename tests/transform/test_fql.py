@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from etl.transform.columns.tracks import Events
 from etl.transform.fql import Condition, FqlError, Group, Throwing, compile_trigger, provably_disjoint
-from etl.transform.tracks import Events
 
 VECTORS = Path(__file__).parents[1] / "conformance" / "segment_vectors.ndjson"
 RECORDED = json.loads((Path(__file__).parent / "recorded" / "triggers.json").read_text())

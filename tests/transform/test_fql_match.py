@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.transform.fql import Condition, compile_trigger
-from etl.transform.fql_match import accepts, column_mask
-from etl.transform.values import UNDEFINED
+from etl.transform.fql.match import accepts, column_mask
+from etl.transform.javascript.values import UNDEFINED
 
 OPERATORS = (
     "=", "!=", "<", "<=", ">", ">=", "number_equals", "number_not_equals", "contains", "not_contains", "starts_with",

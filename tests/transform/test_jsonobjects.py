@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl.transform.jsonobjects import JsonObjects
-from etl.transform.jsontext import canonical_column, parse_column
-from etl.transform.values import UNDEFINED, gets
+from etl.transform.javascript.values import UNDEFINED, gets
+from etl.transform.json.objects import JsonObjects
+from etl.transform.json.text import canonical_column, parse_column
 
 NUMBERS = st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False) | st.integers(-9, 9)
 TEXTS = st.text(max_size=6) | st.sampled_from(

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 import etl
-from etl.subscription import DEFAULT_MAPPING
+from etl.core.subscription import DEFAULT_MAPPING
 
 LONG = ["0." + "123456789" * 8, "-12345678901234567890." + "1" * 50, "0.0000000001" + "2" * 40, "1" * 76]
 

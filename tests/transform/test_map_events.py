@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from etl.subscription import DEFAULT_MAPPING, DEFAULT_TRIGGER, Subscription
+from etl.core.subscription import DEFAULT_MAPPING, DEFAULT_TRIGGER, Subscription
 from etl.transform import map_events
 
 TEXT = pd.ArrowDtype(pa.string())

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from etl.subscription import DEFAULT_MAPPING, DEFAULT_TRIGGER, Subscription
+from etl.core.subscription import DEFAULT_MAPPING, DEFAULT_TRIGGER, Subscription
 from etl.transform import map_events
 from tests.conformance.vectors import as_doubles
 

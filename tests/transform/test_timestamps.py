@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl.transform.timestamps import InvalidTimestampError, iso_of, to_iso
-from etl.transform.values import UNDEFINED
+from etl.transform.javascript.values import UNDEFINED
+from etl.transform.usage.timestamps import InvalidTimestampError, iso_of, to_iso
 
 HERE = Path(__file__).parent
 VECTORS = HERE.parent / "conformance" / "segment_vectors.ndjson"

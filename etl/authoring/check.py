@@ -1,0 +1,84 @@
+"""What ``etl check`` looks at: the config, and with ``--online`` the services it names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from etl.authoring.inputs import source_batches
+from etl.authoring.lints import check_config, lints
+from etl.core.errors import EtlError
+from etl.core.windows import rfc3339
+from etl.pipeline import wiring
+from etl.transform import Events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from etl.authoring.lints import Lint
+    from etl.config import Config
+
+
+@dataclass(frozen=True)
+class Result:
+    """``problems``: what no run accepts. ``lints``: surprises. ``notes``: what the services said."""
+
+    problems: tuple[str, ...]
+    lints: tuple[Lint, ...]
+    notes: tuple[str, ...] = ()
+
+
+def check(config_path: str, *, online: bool = False) -> Result:
+    """Everything about a config; ``online`` also tries token, source and state, and lints on a sample.
+
+    Raises ``ConfigError`` when the file cannot be read.
+    """
+    found = check_config(config_path, wiring.environment())
+    if not online or found.config is None or found.problems:
+        return Result(found.problems, found.lints)
+    outcomes = list(_online(found.config))
+    problems = tuple(text for text, good in outcomes if not good)
+    notes = tuple(text for text, good in outcomes if good)
+    return Result(problems, tuple(_sampled_lints(found.config, found.lints)), notes)
+
+
+def _online(config: Config) -> Iterator[tuple[str, bool]]:
+    """Each service: what it said, and whether that was good."""
+    yield _try("Metronome", lambda: _ask_metronome(config))
+    yield _try("source", lambda: _ask_source(config))
+    yield _try("state", lambda: _ask_state(config))
+
+
+def _try(name: str, ask: Callable[[], str]) -> tuple[str, bool]:
+    try:
+        return f"{name:<9} {ask()}", True
+    except EtlError as error:
+        return f"{name}: {error}", False
+
+
+def _ask_metronome(config: Config) -> str:
+    wiring.destination_of(config).check()
+    return f"takes the token (account {config.destination.account!r})"
+
+
+def _ask_source(config: Config) -> str:
+    source = wiring.source_of(config)
+    source.check()
+    newest = source.newest()
+    return "can be read" + (f"; newest row {rfc3339(newest)}" if newest else "")
+
+
+def _ask_state(config: Config) -> str:
+    state = wiring.state_of(config)
+    wiring.refuse_edited(config, config.subscriptions, state)
+    return "can be opened"
+
+
+def _sampled_lints(config: Config, found: tuple[Lint, ...]) -> Iterator[Lint]:
+    """The lints again, now with the source's first batch to look at."""
+    try:
+        batch = next(islice(source_batches(wiring.source_of(config)), 1), None)
+    except EtlError:
+        batch = None
+    yield from found if batch is None else lints(config, Events(batch.table, batch.layout))

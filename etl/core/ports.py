@@ -1,0 +1,335 @@
+"""What the pipeline asks of its parts: the protocols, and the plain data that crosses them.
+
+A *source* yields event batches, a *destination* opens a delivery that takes chunks, a *state* opens a run log.
+Adapters (``sources/``, ``destinations/``, ``state/``) implement these; only ``wiring`` knows which is in use.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+
+    from etl.core.layouts import Layout, Path
+    from etl.core.report import Counts
+    from etl.core.windows import Window
+
+RunKind = Literal["scheduled", "ad-hoc", "backfill"]
+
+# --------------------------------------------------------------------------------------------- source
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A broken row: where it is (``origin``, ``row`` = line or row number, from 1) and why; ``text`` if known."""
+
+    origin: str
+    row: int
+    reason: str
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class EventBatch:
+    """Track events read together: all from one origin (a file, or a table), with that origin's own types.
+
+    ``table``: one row per event; JSON text columns carry the Arrow type ``pa.json_()``.
+    ``cursor``: ``timestamp[us, UTC]``, as long as ``table``, never null, every value inside the asked window.
+    ``rows``: int64, the row's position in the origin (from 0), for messages and dead letters.
+    ``mark``: set on the last batch of a part of the source (an unchanged file, an hour of a table) that was read
+    whole within the window; a later run that passes it in ``done`` need not read that part again.
+    ``done``: the part (0 to 1) of all that is to be read that has been read with this batch; None = not known.
+    """
+
+    table: pa.Table
+    layout: Layout
+    cursor: pa.Array
+    rows: pa.Array
+    origin: str
+    unreadable: Sequence[Unreadable] = ()
+    mark: str | None = None
+    done: float | None = None
+
+
+class Source(Protocol):
+    """Where track events come from."""
+
+    def batches(
+        self, window: Window, paths: Collection[Path] | None = None, done: Collection[str] = frozenset()
+    ) -> Iterator[EventBatch]:
+        """Rows of any type whose cursor lies in ``window``, repeats included, in bounded memory.
+
+        ``paths``: the paths of the event that will be looked at (None = all); columns outside them may be left
+        out. Parts whose mark is in ``done`` are skipped.
+        Raises ``ConfigError`` (missing cursor column) and ``SourceError`` (anything that stops the reading).
+        """
+        ...
+
+    def check(self) -> None:
+        """For ``etl check --online``: raises as ``batches`` would, reading next to nothing."""
+        ...
+
+    def newest(self) -> datetime | None:
+        """The newest cursor value present, where that is cheap to know; else None."""
+        ...
+
+
+# ---------------------------------------------------------------------------------------- destination
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """1 to 100 usage events in one request.
+
+    ``events``: the frame (columns of ``etl.core.layouts.OUTGOING``) that rows ``start:stop`` of it are taken from.
+    ``bodies``: their JSON objects, UTF-8, one right after the other. ``ends``: int64, the position after each.
+    """
+
+    events: pd.DataFrame
+    start: int
+    stop: int
+    bodies: memoryview
+    ends: np.ndarray
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+@dataclass(frozen=True)
+class ChunkResult:
+    """What became of a chunk. Positions are rows of ``chunk.events``; whatever is in neither mapping was sent.
+
+    ``digests``: 16 bytes of the body of each event (``etl.core.ids``), made by whoever sent it, of what was sent.
+    ``refused``: Metronome refused the event alone; the value is its reason (status and message).
+    ``too_old``: the event passed ``max_age`` before a retry.
+    """
+
+    chunk: Chunk
+    digests: bytes
+    refused: Mapping[int, str] = field(default_factory=dict)
+    too_old: Collection[int] = frozenset()
+    requests: int = 1
+    retries: int = 0
+
+
+class Delivery(Protocol):
+    """Requests in flight: one thread offers chunks, another may collect the results."""
+
+    def offer(self, chunks: Sequence[Chunk]) -> int:
+        """Hand over as many, from the first, as there is room for; how many. Raises what stopped the delivery."""
+        ...
+
+    def ready(self, timeout: float | None = None) -> bool:
+        """Wait until there is room for a chunk, or ``timeout`` seconds; whether there is."""
+        ...
+
+    def results(self) -> list[ChunkResult]:
+        """Chunks that ended since the last call; does not block, and never raises: see ``offer``."""
+        ...
+
+    def drain(self, timeout: float | None = None) -> None:
+        """Wait until nothing is in flight (or ``timeout`` seconds). Raises what stopped the delivery."""
+        ...
+
+    @property
+    def in_flight(self) -> int:
+        """Usage events handed over whose result has not been collected yet."""
+        ...
+
+
+class Destination(Protocol):
+    """Where usage events go."""
+
+    def open(self) -> AbstractContextManager[Delivery]:
+        """A delivery; on exit whatever is still in flight is given up (and will be sent again by a later run)."""
+        ...
+
+    def check(self) -> None:
+        """For ``etl check --online``: the credential test. Raises ``MetronomeError``."""
+        ...
+
+
+# ---------------------------------------------------------------------------------------------- state
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A pair that could not be made, was refused, or was held back; or an unreadable row (no subscription).
+
+    ``outcome``: ``rejected``, ``drift``, ``too_old``, ``in_future`` or ``unreadable``. ``stage`` is the stage of
+    a rejection. ``event`` is the source event's JSON text as far as it was read, ``body`` the usage event's, where
+    there is one. ``digest``/``sent_digest``: hex, for drift. ``due``: when an ``in_future`` pair may be sent.
+    """
+
+    subscription: str
+    outcome: str
+    stage: str
+    reason: str
+    origin: str
+    row: int
+    cursor: datetime | None
+    message_id: str | None
+    transaction_id: str | None
+    customer_id: str | None
+    event: str | None
+    body: str | None
+    digest: str | None = None
+    sent_digest: str | None = None
+    due: datetime | None = None
+
+
+@dataclass(frozen=True)
+class HeldLetter:
+    """An ``in_future`` dead letter that came due, and its number: pass that to ``record`` once it was sent."""
+
+    number: int
+    letter: DeadLetter
+
+
+@dataclass(frozen=True)
+class SubscriptionVersion:
+    """What state knows of one version (trigger and mapping) of a subscription.
+
+    ``starts``: where scheduled runs begin to bill it. ``since``/``until``: its ``from``/``until`` when last seen.
+    """
+
+    name: str
+    version: str
+    since: datetime | None
+    until: datetime | None
+    starts: datetime | None
+    trigger: str = ""
+    mapping: str = ""
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What a run is about to do; the state locks its window and keeps the rest with it.
+
+    ``intervals``: subscription name → the part of the window that will be complete for it when the run is.
+    ``touches``: (name, version) → the part of the window that this version bills; kept before its first event is
+    sent (``RunLog.touch``), since whatever becomes of the run, events in it may have been billed by that version.
+    ``fingerprint`` of the token: never the token. ``scope``: names the set of subscription versions, for marks.
+    """
+
+    pipeline: str
+    account: str
+    kind: RunKind
+    window: Window
+    subscriptions: Sequence[SubscriptionVersion]
+    intervals: Mapping[str, Window]
+    scope: str
+    fingerprint: str | None = None
+    touches: Mapping[tuple[str, str], Window] = field(default_factory=dict)
+
+
+class RunLog(Protocol):
+    """The state of one run that holds its window. Every write is fenced by the run's epoch."""
+
+    run_id: str
+    marks: frozenset[str]
+
+    def lookup(self, pairs: pd.DataFrame) -> np.ndarray:
+        """int8 per row of ``pairs`` (``transaction_id``, ``key``, ``body``).
+
+        0 = not in the sent log; 1 = there with the digest of that body; 2 = with another; 3 = recorded by this very
+        run.
+        """
+        ...
+
+    def sent_digests(self, transaction_ids: Sequence[str]) -> dict[str, bytes]:
+        """The digests these were sent with, for messages about drift."""
+        ...
+
+    def held(self, due_before: datetime) -> list[HeldLetter]:
+        """The pipeline's held pairs whose ``due`` is no later, the earliest first."""
+        ...
+
+    def discarded(self) -> Collection[tuple[str, str]]:
+        """(subscription, transaction_id) of held pairs that somebody discarded: they are not sent once they are due."""
+        ...
+
+    def touch(self, names: Collection[str]) -> None:
+        """Keep that events may be sent under the plan's versions of these names; before the first of them is.
+
+        Until then another version may still take the window: a run that was stopped by a typo in its mapping, and
+        sent nothing, must not bind its correction.
+        """
+        ...
+
+    def record(
+        self,
+        sent: pd.DataFrame,
+        letters: Sequence[DeadLetter],
+        counts: Counts,
+        released: Collection[int] = (),
+        recount: Callable[[np.ndarray], None] | None = None,
+        *,
+        looked_up: bool = False,
+    ) -> Mapping[str, int]:
+        """Commit confirmed usage events and dead letters in one transaction; how many letters were new, by outcome.
+
+        ``released``: numbers of held letters that came to an end, closed in the same transaction.
+        ``recount``: called, before ``counts`` is kept, with which rows of ``sent`` (bool) another run had recorded
+        meanwhile, if any. ``looked_up``: no two rows have the same id, and this run's ``lookup`` found none of them;
+        only what others appended since is then looked at again.
+
+        Raises ``StateError`` when the database fails or the run lost its window.
+        """
+        ...
+
+    def accept_token(self) -> None:
+        """Metronome answered the token 200: remember its fingerprint under the account."""
+        ...
+
+    def complete(self, counts: Counts, marks: Collection[str]) -> None:
+        """Mark the plan's intervals complete, in the transaction that holds the run's final counts."""
+        ...
+
+    def stop(self, counts: Counts, error: BaseException, *, forget_letters: bool = False) -> None:
+        """End an incomplete run; ``forget_letters`` drops the dead letters it newly recorded (circuit breaker)."""
+        ...
+
+
+class State(Protocol):
+    """The state database."""
+
+    def begin(self, plan: RunPlan) -> AbstractContextManager[RunLog]:
+        """Lock the window and open a run.
+
+        Raises ``WindowBusyError`` (an overlapping window is being run), ``ConfigError`` (the token was seen under
+        another account), ``StateError``.
+        """
+        ...
+
+    def peek(self, plan: RunPlan) -> AbstractContextManager[RunLog]:
+        """The same view for a dry run: looks up, records nothing, locks nothing, creates nothing."""
+        ...
+
+    def versions(self, pipeline: str, account: str) -> list[SubscriptionVersion]:
+        """Every version of every subscription of ``pipeline`` that a run for ``account`` has recorded."""
+        ...
+
+    def intervals(self, pipeline: str, account: str) -> dict[str, list[Window]]:
+        """Subscription name → its complete intervals, merged."""
+        ...
+
+    def touched(self, pipeline: str, account: str) -> dict[tuple[str, str], list[Window]]:
+        """(name, version) → the windows it may have billed (``RunPlan.touches``), merged."""
+        ...
+
+
+class Progress(Protocol):
+    """Who is told how a run goes. Silent unless told otherwise."""
+
+    def update(self, counts: Counts, window: Window, at: datetime | None, done: float | None) -> None:
+        """Called once per batch, with its newest cursor and how much of the reading is done (``EventBatch.done``)."""
+        ...

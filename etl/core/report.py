@@ -1,0 +1,212 @@
+"""What a run counted, and how it reads. The field names are the contract of DESIGN §6."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Final
+
+from etl.core.windows import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from etl.core.windows import Window
+
+#: What a pair can become; ``matched`` is their sum (DESIGN §1).
+OUTCOMES = ("sent", "already_sent", "duplicate", "drift", "too_old", "in_future", "rejected", "unsent")
+
+#: The fields of a report as ``--json`` prints them → what they tell. Figures that are not known are null.
+FIELDS: Final[dict[str, str]] = {
+    "run_id": "name of the run in the state database; null where none began",
+    "exit_code": "what the command exits with",
+    "dry_run": "whether nothing was sent and nothing recorded",
+    "window": "`since` and `until` of what was run, RFC 3339, on the source's cursor",
+    "complete": "whether every pair of the window came to an end; always false of a dry run",
+    "read": "rows of any type inside the window, repeats included, without those of files that were skipped",
+    "filtered": "rows that no subscription matched",
+    "unreadable": "broken rows; not in `read`",
+    "matched": "pairs of a track event and a subscription; the sum of the outcomes from `sent` to `unsent`",
+    "sent": "pairs that Metronome confirmed",
+    "already_sent": "pairs that were in the sent log, with the same content",
+    "duplicate": "pairs whose id an earlier pair of this run had",
+    "drift": "pairs that were in the sent log with other content; not sent",
+    "too_old": "pairs older than `destination.max_age`; not sent",
+    "in_future": "pairs more than 24 hours ahead, which are held; and those of them that are due and were discarded",
+    "rejected": "pairs that could not be made into a usage event, or that Metronome refused",
+    "unsent": "pairs that came to no end: 0 when complete; in a dry run, what would be sent",
+    "requests": "requests to Metronome",
+    "retries": "requests that were tried again",
+    "released": "held pairs of earlier runs that came due and were sent; not in `matched`",
+    "new_letters": "dead letters recorded for the first time",
+    "by_subscription": "subscription name → its pairs, by outcome",
+    "seconds": "how long it took",
+    "newest": "newest cursor in the source; asked only by a scheduled run that read nothing out of the overlap",
+    "behind_seconds": "how much older that is than the end of the window, if by more than the overlap",
+    "error": "null, or `type` and `message` of what stopped it",
+}
+
+
+@dataclass
+class PairCounts:
+    """Pairs of one subscription, by outcome."""
+
+    matched: int = 0
+    sent: int = 0
+    already_sent: int = 0
+    duplicate: int = 0
+    drift: int = 0
+    too_old: int = 0
+    in_future: int = 0
+    rejected: int = 0
+
+    @property
+    def unsent(self) -> int:
+        """Matched pairs that came to no end: 0 in a complete run; in a dry run, what would be sent."""
+        return self.matched - sum(int(getattr(self, outcome)) for outcome in OUTCOMES[:-1])
+
+    def as_dict(self) -> dict[str, int]:
+        """The counts with ``unsent``, in the contract's order."""
+        return {**asdict(self), "unsent": self.unsent}
+
+
+@dataclass
+class Counts:
+    """Everything a run counts while it goes; the pair counts by subscription name.
+
+    ``newest_read``: the newest cursor of the rows read so far; no count, and not among them in ``as_dict``.
+    """
+
+    read: int = 0
+    filtered: int = 0
+    unreadable: int = 0
+    requests: int = 0
+    retries: int = 0
+    new_letters: dict[str, int] = field(default_factory=dict)
+    released: int = 0
+    by_subscription: dict[str, PairCounts] = field(default_factory=dict)
+    newest_read: datetime | None = None
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
+
+    def of(self, subscription: str) -> PairCounts:
+        """The pair counts of ``subscription``, made when first asked for."""
+        return self.by_subscription.setdefault(subscription, PairCounts())
+
+    def add(self, outcome: str, by_subscription: Mapping[str, int]) -> None:
+        """Count pairs under ``outcome`` (or ``matched``); safe from any thread."""
+        with self._lock:
+            for name, number in by_subscription.items():
+                counts = self.of(name)
+                setattr(counts, outcome, getattr(counts, outcome) + int(number))
+
+    def add_new_letters(self, by_outcome: Mapping[str, int]) -> None:
+        """Count dead letters that were recorded for the first time."""
+        for outcome, number in by_outcome.items():
+            self.new_letters[outcome] = self.new_letters.get(outcome, 0) + number
+
+    def forget_letters(self, by_outcome: Mapping[str, int]) -> None:
+        """Count them no more: they were dropped again (circuit breaker)."""
+        self.new_letters = dict(Counter(self.new_letters) - Counter(by_outcome))
+
+    def saw(self, cursor: datetime | None) -> None:
+        """Rows up to ``cursor`` were read."""
+        if cursor is not None and (self.newest_read is None or cursor > self.newest_read):
+            self.newest_read = cursor
+
+    def include(self, other: Counts) -> None:
+        """Add what another run counted."""
+        for name in ("read", "filtered", "unreadable", "requests", "retries", "released"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.add_new_letters(other.new_letters)
+        for name, counts in other.by_subscription.items():
+            for f in fields(PairCounts):
+                self.add(f.name, {name: getattr(counts, f.name)})
+
+    @property
+    def pairs(self) -> PairCounts:
+        """The sum over all subscriptions."""
+        total = PairCounts()
+        with self._lock:  # else a count added meanwhile shows as an outcome without its match
+            for counts in self.by_subscription.values():
+                for f in fields(PairCounts):
+                    setattr(total, f.name, getattr(total, f.name) + getattr(counts, f.name))
+        return total
+
+    def as_dict(self) -> dict[str, Any]:
+        """Flat, JSON-ready, with the sums over all subscriptions; one moment's counts, from any thread."""
+        with self._lock:
+            return self._now()
+
+    def _now(self) -> dict[str, Any]:
+        return {
+            "read": self.read,
+            "filtered": self.filtered,
+            "unreadable": self.unreadable,
+            **self.pairs.as_dict(),
+            "requests": self.requests,
+            "retries": self.retries,
+            "released": self.released,
+            "new_letters": sum(self.new_letters.values()),
+            "by_subscription": {name: c.as_dict() for name, c in self.by_subscription.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Report:
+    """A run as ``--json`` prints it and ``etl.run`` returns it (DESIGN §6); unknown figures are None.
+
+    ``window`` is what was run; ``seconds`` wall-clock; ``error`` None or ``{"type": …, "message": …}``.
+    ``new_letters`` and ``released`` go beyond the contract: dead letters recorded for the first time, and
+    ``in_future`` pairs of earlier runs that came due and were sent, which are outside ``matched``. ``newest``: the
+    newest cursor in the source, which only a scheduled run asks that read nothing out of the overlap, and only
+    some sources know cheaply; ``behind_seconds``: how much older it is than the end of the window, if by more than
+    the overlap.
+    """
+
+    run_id: str | None = None
+    exit_code: int = 0
+    dry_run: bool = False
+    window: Window | None = None
+    complete: bool = False
+    counts: Counts | None = None
+    seconds: float | None = None
+    error: dict[str, str] | None = None
+    newest: datetime | None = None
+    behind_seconds: float | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        """Every count is an attribute of the report: ``report.sent``, ``report.by_subscription``."""
+        if name in _COUNT_FIELDS:
+            return None if self.counts is None else self.counts.as_dict()[name]
+        raise AttributeError(f"a report has no field {name!r}; it has {', '.join(self.as_dict())}")
+
+    @property
+    def to_look_at(self) -> int:
+        """Pairs and rows somebody should look at: rejected, drift, too_old, in_future and unreadable."""
+        if self.counts is None:
+            return 0
+        pairs = self.counts.pairs
+        return pairs.rejected + pairs.drift + pairs.too_old + pairs.in_future + self.counts.unreadable
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready, keys in the contract's order."""
+        counts = self.counts.as_dict() if self.counts else dict.fromkeys(_COUNT_FIELDS)
+        edges = (self.window.since, self.window.until) if self.window else (None, None)
+        since, until = (rfc3339(edge) if edge else None for edge in edges)
+        return {
+            "run_id": self.run_id,
+            "exit_code": self.exit_code,
+            "dry_run": self.dry_run,
+            "window": {"since": since, "until": until},
+            "complete": self.complete,
+            **counts,
+            "seconds": None if self.seconds is None else round(self.seconds, 3),
+            "newest": None if self.newest is None else rfc3339(self.newest),
+            "behind_seconds": None if self.behind_seconds is None else round(self.behind_seconds),
+            "error": self.error,
+        }
+
+
+_COUNT_FIELDS = tuple(Counts().as_dict())

@@ -1,0 +1,111 @@
+"""Windows and intervals on the cursor's time line: half-open, UTC, and what unions of them add up to. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from etl.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+@dataclass(frozen=True, order=True)
+class Window:
+    """``[since, until)``, both aware and in UTC."""
+
+    since: datetime
+    until: datetime
+
+    def __str__(self) -> str:
+        return f"[{rfc3339(self.since)}, {rfc3339(self.until)})"
+
+    @property
+    def empty(self) -> bool:
+        """Whether no moment lies inside."""
+        return self.since >= self.until
+
+    def overlaps(self, other: Window) -> bool:
+        """Whether some moment lies in both."""
+        return self.since < other.until and other.since < self.until
+
+    def clamp(self, since: datetime | None, until: datetime | None) -> Window:
+        """The part of the window inside ``[since, until)``; None leaves a side open. May be empty."""
+        return Window(max(self.since, since or self.since), min(self.until, until or self.until))
+
+    def split(self, step: timedelta) -> Iterator[Window]:
+        """Consecutive windows of ``step``, cut at multiples of it since the epoch (so days begin at midnight)."""
+        since = self.since
+        while since < self.until:
+            until = min(_next_multiple(since, step), self.until)
+            yield Window(since, until)
+            since = until
+
+
+def _next_multiple(moment: datetime, step: timedelta) -> datetime:
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    return moment + step - (moment - epoch) % step
+
+
+#: Every moment a cursor can have.
+ALL_TIME = Window(datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
+
+
+def merge(windows: Iterable[Window]) -> list[Window]:
+    """The same moments as ``windows``, as disjoint windows in order; touching ones become one."""
+    merged: list[Window] = []
+    for window in sorted(w for w in windows if not w.empty):
+        if merged and window.since <= merged[-1].until:
+            merged[-1] = Window(merged[-1].since, max(merged[-1].until, window.until))
+        else:
+            merged.append(window)
+    return merged
+
+
+def gaps(windows: Iterable[Window]) -> list[Window]:
+    """What lies between the disjoint parts of ``windows``."""
+    parts = merge(windows)
+    return [Window(a.until, b.since) for a, b in pairwise(parts)]
+
+
+def watermark(windows: Iterable[Window]) -> datetime | None:
+    """The end of the first unbroken interval (DESIGN §8, completeness); None when there is none."""
+    parts = merge(windows)
+    return parts[0].until if parts else None
+
+
+def moment(value: Any) -> datetime:
+    """A time as people write it (ISO text, a date, a datetime, a pandas Timestamp), in UTC when it has no zone.
+
+    Raises ``ConfigError`` when it is not one.
+    """
+    try:
+        found = _iso(value) or _any_other(value)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
+        raise ConfigError(f"{value!r} is not a time; write 2026-11-01 or 2026-11-01T06:00:00Z") from None
+
+
+def _iso(value: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _any_other(value: Any) -> datetime:
+    import pandas as pd  # takes a quarter of a second; most write ISO
+
+    stamp = pd.Timestamp(value)
+    if stamp is pd.NaT:
+        raise ValueError
+    found: datetime = stamp.to_pydatetime(warn=False)
+    return found
+
+
+def rfc3339(moment: datetime) -> str:
+    """UTC text with ``Z``; microseconds only when there are any."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,171 @@
+"""Which version of a subscription a dead letter is retried with.
+
+Its own (whose ``from`` and ``until`` hold its cursor), which any run that meets the event again would use. Only what
+that one cannot make is made by the current version, the correction: it was never billed, under whatever id. So a pair
+is billed under one id only, even where the correction makes other ids.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from etl.core.layouts import WHOLE_EVENT
+from etl.core.ports import EventBatch
+from etl.core.windows import ALL_TIME
+from etl.pipeline import wiring
+from etl.pipeline.limits import Limits
+from etl.pipeline.pairs import Billing, examine
+from etl.transform import compile_subscription
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+    from datetime import datetime
+
+    from etl.config import Config
+    from etl.core.subscription import Subscription
+    from etl.core.windows import Window
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A letter and its event's JSON text; ``transaction_id``: as far as the pair had one when it was refused."""
+
+    number: int
+    outcome: str
+    stage: str
+    transaction_id: str | None
+    origin: str
+    row: int
+    cursor: datetime
+    event: str
+
+
+@dataclass
+class Repair:
+    """Letters that ``version`` maps; ``bound``: versions and cursors, see ``wiring.repair_job_of``."""
+
+    version: Subscription
+    letters: list[Kept] = field(default_factory=list)
+    bound: dict[str, list[datetime]] = field(default_factory=dict)
+
+    def take(self, one: Kept, owner: str) -> None:
+        """``owner``: the version whose time it is."""
+        self.letters.append(one)
+        self.bound.setdefault(owner, []).append(one.cursor)
+
+
+def batch_of(origin: str, kept: Sequence[Kept]) -> EventBatch:
+    """Kept events as a source gives them."""
+    return EventBatch(
+        table=pa.table({WHOLE_EVENT: pa.array([one.event for one in kept], pa.json_())}),
+        layout="segment",
+        cursor=pa.array([one.cursor for one in kept], pa.timestamp("us", "UTC")),
+        rows=pa.array([one.row for one in kept], pa.int64()),
+        origin=origin,
+    )
+
+
+def repairs(config: Config, name: str, kept: Sequence[Kept], now: datetime) -> list[Repair]:
+    """By the version of subscription ``name`` that maps them. A letter of nobody's time is in none of them."""
+    versions = [s for s in config.subscriptions if s.name == name]
+    current = _current(versions, now)
+    found = {version.version: Repair(version) for version in versions}
+    for own in versions:
+        mine = [one for one in kept if _belongs(one.cursor, own)]
+        corrected = set() if current is None or own is current else _to_correct(config, own, current, mine)
+        for one in mine:
+            version = current if current is not None and one.number in corrected else own
+            found[version.version].take(one, own.version)
+    if current is not None:
+        ownerless = [one for one in kept if not any(_belongs(one.cursor, version) for version in versions)]
+        for one, owner in _of_deleted(config, current, ownerless):
+            found[current.version].take(one, owner)
+    return [repair for repair in found.values() if repair.letters]
+
+
+def _current(versions: Sequence[Subscription], now: datetime) -> Subscription | None:
+    """The newest that applies by now."""
+    begun = [v for v in versions if v.since is None or v.since <= now]
+    return max(begun, key=lambda v: v.since or ALL_TIME.since, default=None)
+
+
+def _belongs(cursor: datetime, version: Subscription) -> bool:
+    return (version.since is None or version.since <= cursor) and (
+        version.until is None or cursor < version.until
+    )
+
+
+def _to_correct(config: Config, own: Subscription, current: Subscription, kept: Sequence[Kept]) -> set[int]:
+    """Those that ``own`` rejects and ``current`` can make, as far as no run has sent them.
+
+    And those that Metronome refused, where the correction makes the same id: with another one a later run, which
+    maps them by ``own``, could bill them once more.
+    """
+    rejected = [one for one in kept if one.outcome == "rejected"]
+    made, refused = _ids(config, own, rejected)
+    corrected, _ = _ids(config, current, rejected)
+    old = {**made, **refused}
+    known = _sent(config, [*corrected.values(), *old.values(), *(one.transaction_id for one in rejected)])
+    return {
+        one.number
+        for one in rejected
+        if (new := corrected.get(one.number)) is not None
+        and (
+            new in known  # then nothing is sent; a retry that was stopped may have
+            or (not known & {one.transaction_id, old.get(one.number)} and one.number in refused)
+            or (one.stage == "metronome" and new == old.get(one.number))
+        )
+    }
+
+
+def _ids(
+    config: Config, version: Subscription, kept: Sequence[Kept]
+) -> tuple[Mapping[int, str | None], Mapping[int, str | None]]:
+    """Letter → transaction_id of what ``version`` can make of it, and of what it rejects."""
+    if not kept:
+        return {}, {}
+    limits = Limits(config.limits.property_value, config.limits.property_value_bytes)
+    billing = Billing(version.name, compile_subscription(version), ALL_TIME)
+    examined = examine(batch_of("", kept), [billing], limits)
+    made, refused = (
+        {
+            kept[int(row)].number: id_ if isinstance(id_, str) else None
+            for row, id_ in zip(frame["row"], frame["transaction_id"], strict=True)
+        }
+        for frame in (examined.pairs, examined.rejected)
+    )
+    return made, refused
+
+
+def _of_deleted(config: Config, current: Subscription, kept: Sequence[Kept]) -> Iterable[tuple[Kept, str]]:
+    """Rejected ones of versions that the config has no more, as far as no run has sent them; with the version."""
+    rejected = [one for one in kept if one.outcome == "rejected"]
+    if not rejected:
+        return []
+    touched = wiring.state_of(config).touched(config.pipeline, config.destination.account)
+    corrected, _ = _ids(config, current, rejected)
+    known = _sent(config, [*corrected.values(), *(one.transaction_id for one in rejected)])
+    free = (one for one in rejected if one.transaction_id not in known or corrected.get(one.number) in known)
+    owners = ((one, _touching(touched, current.name, one.cursor)) for one in free)
+    return [(one, owner) for one, owner in owners if owner is not None]
+
+
+def _touching(touched: Mapping[tuple[str, str], Sequence[Window]], name: str, cursor: datetime) -> str | None:
+    for (subscription, version), windows in touched.items():
+        if subscription == name and any(w.since <= cursor < w.until for w in windows):
+            return version
+    return None
+
+
+def _sent(config: Config, transaction_ids: Iterable[str | None]) -> AbstractSet[str | None]:
+    """Those that are in the sent log of the account."""
+    wanted = sorted({i for i in transaction_ids if i is not None})
+    if not wanted:
+        return set()
+    state = wiring.state_of(config)
+    tables = state.sent_log(account=config.destination.account, transaction_ids=wanted)
+    return {i for table in tables for i in table["transaction_id"].to_pylist()}

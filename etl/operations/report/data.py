@@ -1,0 +1,81 @@
+"""Everything a report tells, read from the state in one go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from etl.operations.report.books import Books, Volumes, books, volumes
+from etl.operations.report.completeness import Completeness, completeness, up_to
+from etl.operations.report.dead_letters import Letters, letters
+from etl.pipeline import wiring
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    import sqlalchemy as sa
+
+    from etl.config import Config
+    from etl.operations.report.scope import Scope
+    from etl.state import StateStore
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """``config``: how the config's file is named in commands to copy. ``with_events``: letters hold their events."""
+
+    scope: Scope
+    account: str
+    config: str
+    books: Books
+    volumes: Volumes
+    letters: Letters
+    completeness: Sequence[Completeness]
+    with_events: bool
+
+    @property
+    def up_to(self) -> datetime | None:
+        """Up to where every subscription is complete without a gap."""
+        return up_to(self.completeness)
+
+    @property
+    def missing(self) -> int:
+        """How many stretches of time were never completed."""
+        return sum(len(one.missing) for one in self.completeness)
+
+    @property
+    def unlisted(self) -> int:
+        """Usage events that the runs counted and the sent log does not hold under them."""
+        return self.books.billed - self.volumes.events
+
+
+def collect(config: Config, state: StateStore, scope: Scope, *, with_events: bool = False) -> ReportData:
+    """The report's figures. Raises ``StateError`` when the state cannot be read; makes no state where there is none.
+
+    One transaction, so that the figures belong together while a run goes on.
+    """
+    histories = wiring.histories_of(config, state)
+    with state.database.reading() as connection, _snapshot(connection):
+        found = books(connection, scope)
+        return ReportData(
+            scope=scope,
+            account=config.destination.account,
+            config=str(config.path),
+            books=found,
+            volumes=volumes(connection, scope, found),
+            letters=letters(connection, scope, found, events=with_events),
+            completeness=completeness(config.subscriptions, histories, scope),
+            with_events=with_events,
+        )
+
+
+def _snapshot(connection: sa.Connection) -> sa.RootTransaction:
+    """A transaction in which every statement sees the same state."""
+    if connection.dialect.name == "postgresql":
+        connection.execution_options(isolation_level="REPEATABLE READ")
+    else:
+        # Counting sorts the rows counted, and a month may hold many millions: that belongs on the disk.
+        driver: Any = connection.connection.driver_connection
+        driver.execute("PRAGMA temp_store = FILE")
+    return connection.begin()

@@ -1,0 +1,118 @@
+"""Compiled mappings: each value of a mapping is an expression, a function from roots to a column. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from etl.transform import columns
+from etl.transform.columns import Failure
+from etl.transform.javascript.values import UNDEFINED, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    import pandas as pd
+
+    from etl.core.layouts import Path
+    from etl.transform.columns.tracks import Roots
+
+
+@dataclass(frozen=True)
+class Expression:
+    """``column``: the value for each root.
+
+    ``paths``: the paths of the root it looks at; None: it may look anywhere. ``constant``: a one-tuple of the
+    value, where it is the same for every root.
+    """
+
+    column: Callable[[Roots], pd.Series]
+    paths: frozenset[Path] | None
+    constant: tuple[Value] | None = None
+
+
+class Build(Protocol):
+    """Compiles a part of a mapping."""
+
+    def __call__(self, mapping: Any, *, exact: bool = False) -> Expression:
+        """``exact``: objects keep keys that resolve to undefined, for ``@merge`` and ``@flatten``, which notice."""
+        ...
+
+
+def constant(value: Value) -> Expression:
+    """The same value for every root."""
+    return Expression(lambda roots: columns.repeated(value, len(roots)), frozenset(), (value,))
+
+
+def failing(message: str) -> Expression:
+    """Fails for every root for which it is reached."""
+    failure = Failure(message)
+    return Expression(lambda roots: columns.objects([failure] * len(roots)), frozenset())
+
+
+def at(path: Path) -> Expression:
+    """What is at ``path`` of each root."""
+    return Expression(lambda roots: roots.column(path), frozenset([path]) if path else None)
+
+
+def derived(function: Callable[[pd.Series], pd.Series], source: Expression) -> Expression:
+    """A column made from another expression's column."""
+    return Expression(lambda roots: function(source.column(roots)), source.paths)
+
+
+def union(expressions: Iterable[Expression]) -> frozenset[Path] | None:
+    """The paths that any of ``expressions`` looks at."""
+    paths = [expression.paths for expression in expressions]
+    known = [found for found in paths if found is not None]
+    return frozenset().union(*known) if len(known) == len(paths) else None
+
+
+def zipped(function: Callable[..., Value], found: Sequence[pd.Series], length: int) -> list[Value]:
+    """``function`` of the cells of each row, one by one; the first Failure of a row is its result."""
+    if not found:
+        return [function() for _ in range(length)]
+    rows = zip(*map(columns.cells, found), strict=True)
+    if all(columns.any_failure(column) is None for column in found):
+        return [function(*row) for row in rows]
+    return [next((cell for cell in row if type(cell) is Failure), None) or function(*row) for row in rows]
+
+
+def object_of(members: dict[str, Expression], *, exact: bool) -> Expression:
+    """An object with these members; typed while all members are, else built row by row."""
+    if (value := _constants(members.values())) is not None:
+        pairs = zip(members, value, strict=True)
+        return constant({key: member for key, member in pairs if exact or member is not UNDEFINED})
+    keys = list(members)
+
+    def column(roots: Roots) -> pd.Series:
+        found = [member.column(roots) for member in members.values()]
+        if not exact and not any(map(columns.is_objects, found)):
+            typed = columns.struct(dict(zip(keys, map(columns.arrow, found), strict=True)))
+            if typed is not None:
+                return typed
+        return columns.objects(zipped(lambda *row: _object(keys, row, exact=exact), found, len(roots)))
+
+    return Expression(column, union(members.values()))
+
+
+def array_of(items: list[Expression]) -> Expression:
+    """An array of these items, built row by row; undefined items stay (as null, in JSON)."""
+    if (value := _constants(items)) is not None:
+        return constant(list(value))
+
+    def column(roots: Roots) -> pd.Series:
+        found = [item.column(roots) for item in items]
+        return columns.objects(zipped(lambda *row: list(row), found, len(roots)))
+
+    return Expression(column, union(items))
+
+
+def _object(keys: list[str], row: Sequence[Value], *, exact: bool) -> dict[str, Value]:
+    pairs = zip(keys, row, strict=True)
+    return dict(pairs) if exact else {key: cell for key, cell in pairs if cell is not UNDEFINED}
+
+
+def _constants(expressions: Iterable[Expression]) -> list[Value] | None:
+    found = [expression.constant for expression in expressions]
+    known = [one[0] for one in found if one is not None]
+    return known if len(known) == len(found) else None

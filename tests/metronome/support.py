@@ -1,0 +1,115 @@
+"""Frames of usage events, a clock that does not wait, and the run of a delivery from chunks to results."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+
+from etl.core.errors import MetronomeError
+from etl.core.hashing import WIDTH
+from etl.metronome.client import Metronome
+from etl.metronome.pace import Clock
+from etl.pipeline.chunks import chunks
+
+if TYPE_CHECKING:
+    from etl.core.ports import ChunkResult
+
+NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
+TOKEN = "tok-3f9a-very-secret"
+TEXT = pd.ArrowDtype(pa.string())
+
+
+def usage_events(
+    count: int, *, timestamp: str = "2026-11-20T11:00:00.000Z", **properties: Any
+) -> pd.DataFrame:
+    """``count`` usage events with ids ``t0``, ``t1``…; columns as the pipeline has them."""
+    events = [
+        {
+            "transaction_id": f"t{i}",
+            "customer_id": "acme",
+            "timestamp": timestamp,
+            "event_type": "api_request",
+            "properties": {"n": 1000 + i, **properties},
+        }
+        for i in range(count)
+    ]
+    columns = {
+        "transaction_id": [e["transaction_id"] for e in events],
+        "timestamp": [e["timestamp"] for e in events],
+        "body": [json.dumps(e, separators=(",", ":")) for e in events],
+    }
+    return pd.DataFrame({name: pd.Series(values, dtype=TEXT) for name, values in columns.items()})
+
+
+class FakeTime:
+    """Sleeping takes no time but moves the clock on; ``slept`` has every sleep asked for."""
+
+    def __init__(self, chance: float = 0.5) -> None:
+        self.seconds = 0.0
+        self.slept: list[float] = []
+        self.clock = Clock(
+            monotonic=lambda: self.seconds,
+            now=lambda: NOW + timedelta(seconds=self.seconds),
+            sleep=self._sleep,
+            chance=lambda: chance,
+        )
+
+    async def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.seconds += seconds
+        await asyncio.sleep(0)
+
+
+def metronome(url: str, **settings: Any) -> Metronome:
+    settings = {
+        "account": "test",
+        "events_per_second": 1e9,
+        "clock": FakeTime().clock,
+        "timeout": 20.0,
+        **settings,
+    }
+    return Metronome(url, lambda: TOKEN, **settings)
+
+
+def deliver(
+    destination: Metronome, events: pd.DataFrame, size: int = 100
+) -> tuple[list[ChunkResult], MetronomeError | None]:
+    """Everything submitted and drained; the results, and what stopped the delivery if something did."""
+    results: list[ChunkResult] = []
+    failure: MetronomeError | None = None
+    with destination.open() as delivery:
+        try:
+            for chunk in chunks(events, max_events=size):
+                delivery.submit(chunk)
+                results += delivery.results()
+        except MetronomeError as error:
+            failure = error
+        try:
+            delivery.drain(timeout=30)
+        except MetronomeError as error:
+            assert failure is None
+            failure = error
+        results += delivery.results()
+        assert delivery.in_flight == 0
+    return results, failure
+
+
+def outcomes(results: list[ChunkResult]) -> dict[str, str]:
+    """transaction_id → ``sent``, ``too_old`` or the reason of its refusal."""
+    found = {}
+    for result in results:
+        for row in range(result.chunk.start, result.chunk.stop):
+            outcome = "too_old" if row in result.too_old else result.refused.get(row, "sent")
+            found[result.chunk.events["transaction_id"].iloc[row]] = outcome
+    return found
+
+
+def digests_told(results: list[ChunkResult]) -> list[bytes]:
+    """Of every event, in the frame's order."""
+    told = b"".join(result.digests for result in sorted(results, key=lambda result: result.chunk.start))
+    return [told[at : at + WIDTH] for at in range(0, len(told), WIDTH)]
