@@ -35,7 +35,7 @@ from etl.core.report import FIELDS
 from etl.operations.alarms import ALARMS
 from etl.operations.metrics import FIGURES
 from etl.operations.report.advice import LETTERS, MEANINGS, STAGES
-from tests.support import cli_reference
+from tests.support import cli_reference, rooms
 
 DOCS = Path(__file__).parents[2] / "docs"
 _BLOCK = re.compile(r"(<!-- from the code: ([\w.-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -139,6 +139,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
             for name, (labels, text) in FIGURES.items()
         ),
     ),
+    "rooms": rooms.drawing,
     "alarms": lambda: table("alarm | fires when", ((f"`{name}`", text) for name, text in ALARMS.items())),
 }
 
