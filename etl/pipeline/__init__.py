@@ -1,6 +1,6 @@
-"""One run, from the source to the books: read, map, decide, send, record.
+"""The job: ``run`` is its story, the other modules are the steps and what a run is planned with.
 
-``run`` is the story, ``wiring`` and ``schedule`` set it up, ``api`` and ``backfill`` start it; the other modules are its
-steps. No HTTP and no SQL here, no file formats and no terminal: those are what sources, ``metronome``, ``state`` and
-``cli`` are for. What happens after a run (reports, alarms, retries) is in ``operations``.
+Sources and Metronome are known through ``etl.core.ports`` alone; only ``wiring`` names concrete ones, and only
+``wiring`` and ``api`` see the environment and the clock. No HTTP, SQL, file formats or terminal here; what happens after
+a run (reports, alarms, retries) is in ``operations``.
 """
