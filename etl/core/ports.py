@@ -166,7 +166,8 @@ class DeadLetter:
 
     ``outcome``: ``rejected``, ``drift``, ``too_old``, ``in_future`` or ``unreadable``. ``stage`` is the stage of
     a rejection. ``event`` is the source event's JSON text as far as it was read, ``body`` the usage event's, where
-    there is one. ``digest``/``sent_digest``: hex, for drift. ``due``: when an ``in_future`` pair may be sent.
+    there is one. ``digest``/``sent_digest``: hex, for drift: of this pair's body, and
+    of the one that was sent, or met earlier in the run, under its id. ``due``: when an ``in_future`` pair may be sent.
     """
 
     subscription: str
@@ -188,9 +189,13 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class SentContent:
-    """What was sent under an id, by its digest: 16 bytes of the body (``etl.core.ids``)."""
+    """What was sent under an id: 16 bytes of the body (``etl.core.ids``), and its timestamp.
+
+    ``event_time``: microseconds since 1970; None where it is no time that Arrow reads.
+    """
 
     digest: bytes
+    event_time: int | None
 
 
 @dataclass(frozen=True)

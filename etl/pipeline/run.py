@@ -276,7 +276,7 @@ def _examined(job: Job, view: View, counts: Counts, idle: Callable[[], None]) ->
 
 def _to_send(judged: pd.DataFrame) -> pd.DataFrame:
     chosen = (judged["outcome"] == "send").to_numpy()
-    events = judged.drop(columns=["outcome", "digest", "sent_digest"])
+    events = judged.drop(columns=["outcome", "earlier"])
     return events if chosen.all() else events[chosen].reset_index(drop=True)
 
 

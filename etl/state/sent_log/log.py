@@ -370,13 +370,13 @@ def _exactly(connection: sa.Connection, matches: list[Matches], ids: pd.Series) 
     if not len(numbers):
         return {}
     columns = sent_log.c
-    query = sa.select(columns.number, columns.transaction_id, columns.digest).where(
+    query = sa.select(columns.number, columns.transaction_id, columns.digest, columns.event_time).where(
         rows.members(columns.number, np.unique(numbers), connection.dialect.name)
     )
     there = {row[0]: row for row in connection.execute(query)}
     texts = rows.texts(ids.iloc[positions])
     return {
-        position: SentContent(bytes(row[2]))
+        position: SentContent(bytes(row[2]), row[3])
         for position, number, text in zip(positions.tolist(), numbers.tolist(), texts, strict=True)
         if (row := there.get(number)) is not None and row[1] == text
     }
