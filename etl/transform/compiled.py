@@ -14,7 +14,7 @@ from etl.transform import columns
 from etl.transform.fql import FqlError, Trigger, compile_trigger
 from etl.transform.mapping.compiler import Fields, Mapping, compile_mapping
 from etl.transform.usage.body import EXECUTE_PATHS, LEAKED, bodies, execute_failures
-from etl.transform.usage.schema import Checked, check
+from etl.transform.usage.schema import CheckedFields, check
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,7 +109,7 @@ class Compiled:
 
     # ------------------------------------------------------------------------------------------- frames
 
-    def _accepted(self, resolved: Fields, checked: Checked, rows: np.ndarray) -> pd.DataFrame:
+    def _accepted(self, resolved: Fields, checked: CheckedFields, rows: np.ndarray) -> pd.DataFrame:
         fields, leaked = checked.fields, resolved.columns.get(LEAKED)
         # All of them, as a rule, and then they are not copied.
         if len(rows) < len(checked.reasons):
@@ -120,7 +120,7 @@ class Compiled:
         return self._frame(rows, {name: fields[name].texts for name in names} | {"body": body})
 
     def _refused(
-        self, checked: Checked, rows: np.ndarray, stages: pa.Array, reasons: pa.Array
+        self, checked: CheckedFields, rows: np.ndarray, stages: pa.Array, reasons: pa.Array
     ) -> pd.DataFrame:
         at = pa.array(rows)
         ids = {name: checked.fields[name].texts for name in ("transaction_id", "customer_id")}
@@ -166,7 +166,7 @@ def _together(first: Mapped, second: Mapped, offset: int) -> Mapped:
     return Mapped(accepted, rejected)
 
 
-def _outcomes(fields: Fields, checked: Checked, executed: pa.Array | None) -> tuple[pa.Array, pa.Array]:
+def _outcomes(fields: Fields, checked: CheckedFields, executed: pa.Array | None) -> tuple[pa.Array, pa.Array]:
     """Per row the first stage that refuses it and why; NA where none does."""
     late = checked.fields["timestamp"].unserialisable
     steps = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import operator
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import orjson
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from etl.core.layouts import Path
+    from etl.transform.columns.tracks import Roots
 
     Mask = npt.NDArray[np.bool_]
     Test = Callable[[Any], bool]
@@ -59,23 +60,13 @@ _TEXT_COLUMNS: Final = {
 }
 
 
-class Columns(Protocol):
-    """The part of a frame of track events that matching looks at: ``column`` as the transform defines it."""
-
-    def __len__(self) -> int: ...
-
-    def column(self, path: Path, /) -> pd.Series:
-        """What is at the path of each event, one row each."""
-        ...
-
-
 class Matcher:
     """Matches one frame of track events; every column is fetched once.
 
     ``errors``: row → what Segment would have thrown there.
     """
 
-    def __init__(self, events: Columns) -> None:
+    def __init__(self, events: Roots) -> None:
         self.events = events
         self.errors: dict[int, str] = {}
         self.columns: dict[Path, pd.Series] = {}

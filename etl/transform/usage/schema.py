@@ -72,14 +72,14 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedFields:
     """The fields by name, and per row every reason the schema refuses it, joined; NA: none."""
 
     fields: dict[str, Field]
     reasons: pa.Array
 
 
-def check(resolved: Fields, length: int) -> Checked:
+def check(resolved: Fields, length: int) -> CheckedFields:
     """Coerces the five fields; a field that is missing, null or '' is missing."""
     absent = columns.missing(length)
     fields = {name: _CHECKS[name](name, resolved.columns.get(name, absent)) for name in FIELDS}
@@ -90,7 +90,7 @@ def check(resolved: Fields, length: int) -> Checked:
             for what in resolved.not_objects
         ]
         reasons = pc.coalesce(pa.array(stated, pa.string()), reasons)
-    return Checked(fields, reasons)
+    return CheckedFields(fields, reasons)
 
 
 def _reasons(fields: dict[str, Field], length: int) -> pa.Array:
