@@ -272,4 +272,4 @@ def test_quiet_says_nothing_where_all_went_well(workspace: Workspace, command: C
     """As ``etl run -q``: cron mails whatever is printed."""
     workspace.config()
     assert command("report", "--out", "r.html", "-q") == Said(0, "", "")
-    assert (workspace.path / "r.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert (workspace.path / "r.html").read_text(encoding="utf-8").startswith("<!doctype html>")
