@@ -52,9 +52,9 @@ def test_a_run_that_failed_is_a_span_with_its_error(
 
 def test_where_tracing_is_off_nothing_of_it_is_imported() -> None:
     code = (
-        "import sys; from etl.operations import after_run\n"
-        "with after_run.span('etl.run') as span: assert span is None\n"
-        "after_run.describe(None, None)\n"
+        "import sys; from etl.operations.after_run import describe, span as span_of\n"
+        "with span_of('etl.run') as span: assert span is None\n"
+        "describe(None, None)\n"
         "assert not any(name.startswith('opentelemetry') for name in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

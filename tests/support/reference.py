@@ -37,7 +37,7 @@ from etl.operations.alarms import ALARMS
 from etl.operations.metrics import FIGURES
 from etl.operations.report.advice import STAGES
 from etl.transform.mapping.directives import DIRECTIVES
-from tests.support import cli_reference
+from tests.support import cli_reference, rooms
 
 DOCS = Path(__file__).parents[2] / "docs"
 _BLOCK = re.compile(r"(<!-- from the code: ([\w.-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -147,6 +147,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
             for name, (labels, text) in FIGURES.items()
         ),
     ),
+    "rooms": rooms.drawing,
     "alarms": lambda: table("alarm | fires when", ((f"`{name}`", text) for name, text in ALARMS.items())),
 }
 
