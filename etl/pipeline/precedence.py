@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from etl.core.hashing import hashes
 from etl.core.ids import digests, key_words, transaction_keys
-from etl.core.ports import SentContent
+from etl.core.ports import Content
 from etl.pipeline.seen import SeenIds
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class LookUp:
         pairs = _identified(pairs)
         contents = _contents(pairs)
         first, met = self._seen.meet(pairs["key"], contents)
-        repeated = dict(zip(np.flatnonzero(~first).tolist(), _sent_contents(met[~first]), strict=True))
+        repeated = dict(zip(np.flatnonzero(~first).tolist(), _as_content(met[~first]), strict=True))
         judged = self._judge(pairs, contents, repeated)
         if self._log.discarded:
             ids = zip(pairs["subscription"], pairs["transaction_id"], strict=True)
@@ -75,7 +75,7 @@ class LookUp:
         return self._judge(pairs, _contents(pairs), {})
 
     def _judge(
-        self, pairs: pd.DataFrame, contents: np.ndarray, repeated: Mapping[int, SentContent]
+        self, pairs: pd.DataFrame, contents: np.ndarray, repeated: Mapping[int, Content]
     ) -> pd.DataFrame:
         found = self._log.lookup(pairs)
         seen, sent = (_compared(pairs, contents, earlier) for earlier in (repeated, found))
@@ -120,28 +120,36 @@ def _contents(pairs: pd.DataFrame) -> np.ndarray:
     return np.column_stack([key_words(pairs["digest"]), times.to_numpy().view(np.uint64)])
 
 
-def _sent_contents(contents: np.ndarray) -> Iterator[SentContent]:
+def _as_content(contents: np.ndarray) -> Iterator[Content]:
     """``contents`` (see ``_contents``) as the sent log has them."""
     times = np.ascontiguousarray(contents[:, 2]).view(np.int64).tolist()
     raw = np.ascontiguousarray(contents[:, :2]).view("V16").ravel().tolist()
     for digest, time in zip(raw, times, strict=True):
-        yield SentContent(digest, time)
+        yield Content(digest, time)
 
 
-def _compared(pairs: pd.DataFrame, contents: np.ndarray, earlier: Mapping[int, SentContent]) -> np.ndarray:
+def contents_of(pairs: pd.DataFrame) -> Iterator[Content]:
+    """The content of each of ``pairs`` (``timestamp``, ``body``)."""
+    return _as_content(_contents(pairs.assign(digest=digests(pairs["body"]))))
+
+
+def _compared(pairs: pd.DataFrame, contents: np.ndarray, earlier: Mapping[int, Content]) -> np.ndarray:
     """``NEW``, ``SAME`` or ``OTHER`` for each pair; ``earlier``: position → what had its id before."""
     known = np.zeros(len(pairs), np.int8)
-    own = dict(zip(earlier, _sent_contents(contents[list(earlier)]), strict=True))
+    own = dict(zip(earlier, _as_content(contents[list(earlier)]), strict=True))
     for position, content in earlier.items():
-        same = own[position].digest == content.digest or _redelivered(
+        # Most are the same to the byte, and need no look at the text.
+        same = own[position].digest == content.digest or same_content(
             pairs["body"].iloc[position], own[position], content
         )
         known[position] = SAME if same else OTHER
     return known
 
 
-def _redelivered(body: str, own: SentContent, earlier: SentContent) -> bool:
-    """Whether a body differs from the earlier one in its timestamp alone, and there by less than ``JITTER``."""
+def same_content(body: str, own: Content, earlier: Content) -> bool:
+    """Whether ``body`` is the earlier one, or differs from it in its timestamp alone and by less than ``JITTER``."""
+    if own.digest == earlier.digest:
+        return True
     if own.event_time is None or earlier.event_time is None:
         return False
     if abs(own.event_time - earlier.event_time) * _MICROSECOND >= JITTER:
