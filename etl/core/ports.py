@@ -236,6 +236,11 @@ class RunPlan:
     fingerprint: str | None = None
     touches: Mapping[tuple[str, str], Window] = field(default_factory=dict)
 
+    @property
+    def says(self) -> bool:
+        """Whether the run, once complete, says which letters are new: the retry of letters does not, a backfill at its end."""
+        return self.kind != "backfill" and (bool(self.intervals) or self.kind == "scheduled")
+
 
 class Progress(Protocol):
     """Who is told how a run goes. Silent unless told otherwise."""

@@ -35,7 +35,7 @@ FIELDS: Final[dict[str, str]] = {
     "requests": "requests to Metronome",
     "retries": "requests that were tried again",
     "released": "held pairs of earlier runs that came due and were sent; not in `matched`",
-    "new_letters": "dead letters recorded for the first time",
+    "new_letters": "dead letters that no completed run has counted as new: also those that stopped runs recorded",
     "by_subscription": "subscription name → its pairs, by outcome",
     "seconds": "how long it took",
     "newest": "newest cursor in the source; asked only by a scheduled run that read nothing out of the overlap",
@@ -102,6 +102,10 @@ class Counts:
     def forget_letters(self, by_outcome: Mapping[str, int]) -> None:
         """Count them no more: they were dropped again (circuit breaker)."""
         self.new_letters = dict(Counter(self.new_letters) - Counter(by_outcome))
+
+    def say_letters(self, by_outcome: Mapping[str, int]) -> None:
+        """The run is complete: besides its own, letters of runs that stopped are new now."""
+        self.new_letters = dict(Counter(self.new_letters) | Counter(by_outcome))
 
     def saw(self, cursor: datetime | None) -> None:
         """Rows up to ``cursor`` were read."""
