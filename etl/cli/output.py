@@ -18,7 +18,12 @@ from etl.core.report import Report
 from etl.core.windows import rfc3339
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable, Iterator
+
+
+#: Reasons that a summary lists, and how much of each: a line has 80 columns.
+_REASONS, _REASON_WIDTH = 5, 56
 
 
 def print_json(value: Any) -> None:
@@ -118,6 +123,15 @@ def _long(seconds: float) -> str:
     return f"{hours} hours" if hours < 72 else f"{hours // 24} days"
 
 
+def _reasons(reasons: Counter[str]) -> Iterator[str]:
+    """The commonest, a line each."""
+    for reason, number in reasons.most_common(_REASONS):
+        text = reason if len(reason) <= _REASON_WIDTH else f"{reason[: _REASON_WIDTH - 1]}…"
+        yield f"{number:>22,}  {text}"
+    if (rest := sum(reasons.values()) - sum(number for _, number in reasons.most_common(_REASONS))) > 0:
+        yield f"{rest:>22,}  for other reasons"
+
+
 def summary(report: Report) -> list[str]:
     """The report as lines of at most 80 columns."""
     if report.counts is None:
@@ -132,9 +146,12 @@ def summary(report: Report) -> list[str]:
     ]
     for outcome in OUTCOMES:
         number = getattr(pairs, outcome)
-        if number or outcome == "sent":
+        if outcome == "unsent" and report.dry_run:
+            lines.append(f"  would send{number:>10,}")
+        elif number or (outcome == "sent" and not report.dry_run):
             meaning = BY_NAME[outcome].meaning if BY_NAME[outcome].to_look_at else ""
             lines.append(f"  {outcome:<13}{number:>7,}  {meaning}".rstrip())
+        lines += _reasons(counts.reasons) if outcome == "rejected" else ()
     if counts.released:
         lines.append(f"released  {counts.released:>12,} held pairs of earlier runs that came due")
     if report.seconds is not None:

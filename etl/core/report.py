@@ -36,6 +36,7 @@ FIELDS: Final[dict[str, str]] = {
     "retries": "requests that were tried again",
     "released": "held pairs of earlier runs that came due and were sent; not in `matched`",
     "new_letters": "dead letters that no completed run has counted as new: also those that stopped runs recorded",
+    "reasons": "of the rejected pairs, the commonest first: `stage: reason` → pairs",
     "by_subscription": "subscription name → its pairs, by outcome",
     "seconds": "how long it took",
     "newest": "newest cursor in the source; asked only by a scheduled run that read nothing out of the overlap",
@@ -65,6 +66,10 @@ class PairCounts(SimpleNamespace):
         return {**vars(self), "unsent": self.unsent}
 
 
+#: A mapping gone wrong can give every pair a reason of its own; memory stays bounded all the same.
+_MOST_REASONS, _LONGEST_REASON, _OTHERS = 100, 200, "other reasons"
+
+
 @dataclass
 class Counts:
     """Everything a run counts while it goes; the pair counts by subscription name.
@@ -79,6 +84,7 @@ class Counts:
     retries: int = 0
     new_letters: dict[str, int] = field(default_factory=dict)
     released: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
     by_subscription: dict[str, PairCounts] = field(default_factory=dict)
     newest_read: datetime | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
@@ -93,6 +99,14 @@ class Counts:
             for name, number in by_subscription.items():
                 counts = self.of(name)
                 setattr(counts, outcome, getattr(counts, outcome) + int(number))
+
+    def add_reasons(self, reasons: Mapping[str, int]) -> None:
+        """Count rejected pairs by ``stage: reason``."""
+        with self._lock:
+            for text, number in reasons.items():
+                reason = text[:_LONGEST_REASON]
+                room = reason in self.reasons or len(self.reasons) < _MOST_REASONS
+                self.reasons[reason if room else _OTHERS] += number
 
     def add_new_letters(self, by_outcome: Mapping[str, int]) -> None:
         """Count dead letters that were recorded for the first time."""
@@ -117,6 +131,7 @@ class Counts:
         for name in ("read", "filtered", *ROWS, "requests", "retries", "released"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.add_new_letters(other.new_letters)
+        self.add_reasons(other.reasons)
         with self._lock:
             for name, counts in other.by_subscription.items():
                 self.of(name).add(counts)
@@ -145,6 +160,7 @@ class Counts:
             "retries": self.retries,
             "released": self.released,
             "new_letters": sum(self.new_letters.values()),
+            "reasons": dict(self.reasons.most_common()),
             "by_subscription": {name: c.as_dict() for name, c in self.by_subscription.items()},
         }
 
