@@ -1,7 +1,7 @@
 """What the pipeline asks of its parts: the protocols, and the plain data that crosses them.
 
 A *source* yields event batches, a *destination* opens a delivery that takes chunks, a *state* opens a run log.
-Adapters (``sources/``, ``destinations/``, ``state/``) implement these; only ``wiring`` knows which is in use.
+Adapters (``sources/``, ``metronome/``, ``state/``) implement these; only ``wiring`` knows which is in use.
 """
 
 from __future__ import annotations

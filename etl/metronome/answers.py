@@ -36,6 +36,13 @@ _ECHOES = re.compile(
 
 
 @dataclass(frozen=True)
+class NoAnswer:
+    """A request that failed on its way: whether Metronome took the events is not known."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Answer:
     """A response: ``content_type`` in lower case, without parameters; ``body`` may be cut short."""
 

@@ -78,7 +78,6 @@ def destination_of(config: Config, *, token_needed: bool = True) -> Destination:
         timeout=destination.timeout.total_seconds(),
         connections=destination.connections,
         gzip=destination.gzip,
-        own_process=True,
     )
 
 

@@ -126,9 +126,7 @@ def test_the_token_is_in_no_log_message_or_traceback(reply, caplog, capfd):
                 repr(delivery),
                 repr(vars(delivery)),
                 repr(vars(destination)),
-                repr(vars(delivery._carrier._sending)),
-                repr(vars(delivery._carrier._sending._sender)),
-                repr(vars(delivery._carrier)),
+                repr(vars(delivery._process)),
             ]
     assert results == []
     for error in (failure, caught.value):
