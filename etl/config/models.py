@@ -269,6 +269,11 @@ class Destination(Section):
     timeout: Annotated[Duration, AfterValidator(_positive)] = Field(
         default=timedelta(seconds=60), description="For one request."
     )
+    confirm: Literal["answer", "status"] = Field(
+        default="answer",
+        description="Whether a 200 whose body is [in doubt](delivery.md#what-confirms) stops the run, or, with "
+        "`status`, confirms like any other.",
+    )
 
 
 class State(Section):

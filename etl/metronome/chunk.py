@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
+    from etl.metronome.answers import Confirm
     from etl.metronome.pace import Clock
 
 
@@ -45,13 +46,17 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Terms:
-    """The rules of sending. ``host`` is for messages; ``events_per_second`` any positive number."""
+    """The rules of sending. ``host`` is for messages; ``events_per_second`` any positive number.
+
+    ``confirm``: whether a 200 confirms by itself, or with its body (see ``answers.doubt``).
+    """
 
     host: str
     connections: int
     events_per_second: float
     max_age: timedelta
     retry_for: timedelta
+    confirm: Confirm = "answer"
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ import asyncio
 import ipaddress
 import threading
 from datetime import timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from etl.core.errors import ConfigError, MetronomeError
-from etl.metronome.answers import Answer, NoAnswer, describe, is_web_page
+from etl.metronome.answers import Answer, NoAnswer, describe, doubt, excerpt, is_web_page
 from etl.metronome.chunk import Endpoint, Setup, Terms
 from etl.metronome.delivery import Bounds, MetronomeDelivery
 from etl.metronome.pace import Clock
@@ -18,6 +19,8 @@ from etl.metronome.process import SendingProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from etl.metronome.answers import Confirm
 
 #: Chunks handed over per connection: one on the wire, the others so that it never waits for the pipeline.
 _QUEUED = 6
@@ -38,6 +41,7 @@ class Metronome:
         timeout: seconds for one request, connecting included.
         connections: requests on the wire at once, at most; fewer while Metronome is overloaded.
         gzip: compress request bodies.
+        confirm: ``answer``: a 200 confirms if its body does not gainsay it; ``status``: whatever its body.
         ca_file: PEM file of the authorities to trust instead of the public ones.
         proxy: URL of an HTTP proxy to go through.
         clock: time and chance, in the process that sends.
@@ -58,6 +62,7 @@ class Metronome:
         timeout: float = 60.0,
         connections: int = 16,
         gzip: bool = False,
+        confirm: Confirm = "answer",
         ca_file: str | None = None,
         proxy: str | None = None,
         clock: Clock | None = None,
@@ -65,7 +70,7 @@ class Metronome:
         self._url = _ingest_url(base_url)
         self._account = account
         self._clock = clock or Clock()
-        self._terms = Terms(self._url.netloc, connections, events_per_second, max_age, retry_for)
+        self._terms = Terms(self._url.netloc, connections, events_per_second, max_age, retry_for, confirm)
 
         def endpoint() -> Endpoint:
             headers = _headers(token(), self._url, gzip=gzip)
@@ -103,11 +108,18 @@ class Metronome:
                 f"Metronome at {host} refuses the token ({describe(answer)}). Put a token that may ingest "
                 "into destination.api_token."
             )
-        if answer.status not in (200, 400) or is_web_page(answer):
+        if problem := self._unlike_metronome(answer):
             raise MetronomeError(
-                f"What answers at {host} does not look like Metronome ({describe(answer)}). Look at "
-                "destination.base_url, and at proxies in between."
+                f"What answers at {host} does not look like Metronome ({problem}). Look at destination.base_url, and at "
+                "proxies in between."
             )
+
+    def _unlike_metronome(self, answer: Answer) -> str:
+        """What is strange in an answer to an empty array; empty if nothing is."""
+        if answer.status == HTTPStatus.OK:
+            problem = "" if self._terms.confirm == "status" else doubt(answer, 0)
+            return problem and f"200 {problem}: {excerpt(answer, ())!r}"
+        return "" if answer.status == HTTPStatus.BAD_REQUEST and not is_web_page(answer) else describe(answer)
 
 
 def _ask(endpoint: Endpoint, body: bytes) -> Answer | NoAnswer:

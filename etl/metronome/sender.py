@@ -6,10 +6,11 @@ Whatever is sent again keeps its transaction_ids, so Metronome ignores what it a
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from etl.core.errors import MetronomeError
-from etl.metronome.answers import Answer, describe, judge, property_values, retry_after
+from etl.metronome.answers import Answer, describe, doubt, excerpt, judge, property_values, retry_after
 from etl.metronome.pace import Concurrency, RateLimiter, back_off
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class Sender:
             chunk.requests += 1
             chunk.on_wire = True
             answer = await self._wire.post(chunk.body(rows))
-            action = judge(answer) if isinstance(answer, Answer) else "retry"
+            action = judge(answer, len(rows), self._terms.confirm) if isinstance(answer, Answer) else "retry"
             failed = action == "retry"
             return answer, action
         finally:
@@ -121,11 +122,19 @@ class Sender:
         return retry_after(answer.retry_after, self._clock.now()) if isinstance(answer, Answer) else 0.0
 
     def _unknown(self, chunk: OutgoingChunk, rows: Sequence[int], answer: Answer) -> MetronomeError:
-        reason = describe(answer, property_values(chunk.texts(rows)))
+        values = property_values(chunk.texts(rows))
+        reason = describe(answer, values)
         if answer.status in (401, 403):
             return MetronomeError(
                 f"Metronome at {self._terms.host} refuses the token ({reason}), at {chunk}. No event "
                 "was marked bad. Put a token that may ingest into destination.api_token and run again."
+            )
+        if answer.status == HTTPStatus.OK:
+            return MetronomeError(
+                f"Metronome at {self._terms.host} answered {chunk} with 200, but {doubt(answer, len(rows))}: "
+                f"{excerpt(answer, values)!r}. Nothing of the chunk is recorded. See that destination.base_url names "
+                "Metronome's API and that no proxy answers for it, then run again: the same ids are sent again. If this "
+                "does confirm the events, 'destination.confirm: status' makes the status 200 enough."
             )
         return MetronomeError(
             f"Metronome at {self._terms.host} gave an answer to {chunk} that this job does not know: "

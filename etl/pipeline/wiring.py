@@ -78,6 +78,7 @@ def destination_of(config: Config, *, token_needed: bool = True) -> Destination:
         timeout=destination.timeout.total_seconds(),
         connections=destination.connections,
         gzip=destination.gzip,
+        confirm=destination.confirm,
     )
 
 
