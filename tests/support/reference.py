@@ -35,6 +35,7 @@ from etl.core.report import FIELDS
 from etl.operations.alarms import ALARMS
 from etl.operations.metrics import FIGURES
 from etl.operations.report.advice import LETTERS, MEANINGS, STAGES
+from etl.transform.mapping.directives import DIRECTIVES
 from tests.support import cli_reference
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -114,6 +115,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "config.source.logs": lambda: keys(LogsSource, OWN["logs"]),
     "config.source.warehouse": lambda: keys(WarehouseSource, OWN["warehouse"]),
     "config.subscriptions": lambda: keys(SubscriptionSection),
+    "directives": lambda: table(
+        "directive | meaning", ((f"`{d.name}`", d.meaning) for d in DIRECTIVES.values())
+    ),
     "config.destination": lambda: keys(Destination),
     "config.state": lambda: keys(State),
     "config.limits": lambda: keys(Limits),
