@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from etl.config.models import SubscriptionSection
     from etl.core.subscription import Subscription
 
-#: Segment's limit for one destination (DESIGN §2).
+#: Segment's limit for one destination (Segment's documentation, "Actions").
 MAX_SUBSCRIPTIONS = 50
 
 

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from etl.config import Config
-    from etl.core.ports import RunKind, State
+    from etl.core.ports import RunKind
     from etl.core.subscription import Subscription
+    from etl.state import StateStore
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Outlook:
         refuse_edits([s for s in chosen if s in self.config.subscriptions], self.books.touched)
 
 
-def outlook_of(config: Config, state: State) -> Outlook:
+def outlook_of(config: Config, state: StateStore) -> Outlook:
     """What ``state`` knows of the pipeline and account of ``config``."""
     of = (config.pipeline, config.destination.account)
     books = Books(state.versions(*of), state.touched(*of), state.intervals(*of), state.inputs(*of))

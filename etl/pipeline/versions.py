@@ -28,7 +28,7 @@ _NUMBERS: tuple[Literal["preserve", "string"], ...] = ("preserve", "string")
 
 @dataclass(frozen=True)
 class Books:
-    """What the state knows of a pipeline's subscriptions for an account; see ``ports.State`` for each."""
+    """What the state knows of a pipeline's subscriptions for an account; see ``StateStore`` for each."""
 
     versions: Sequence[SubscriptionVersion] = ()
     touched: Mapping[tuple[str, str], Sequence[Window]] = field(default_factory=dict)
@@ -220,7 +220,7 @@ def notes(
 ) -> dict[tuple[str, str], tuple[str, str]]:
     """What to say once of ``kept`` versions that have time after ``earliest``; ``names``: those of the config.
 
-    (input, name) → value and text; see ``ports.State.inputs``.
+    (input, name) → value and text; see ``StateStore.inputs``.
     """
     found = {}
     for one in kept:

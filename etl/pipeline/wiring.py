@@ -13,7 +13,7 @@ from etl.core.windows import ALL_TIME, Window
 from etl.pipeline.limits import Limits
 from etl.pipeline.pairs import Billing
 from etl.pipeline.planning import outlook_of, plan_of, planned
-from etl.pipeline.recorder import Breaker
+from etl.pipeline.recorder import CircuitBreaker
 from etl.pipeline.run import Job
 from etl.transform import compile_subscription
 
@@ -162,7 +162,7 @@ def _job(
         plan=plan,
         billings=billings,
         limits=Limits(config.limits.property_value, config.limits.property_value_bytes),
-        breaker=lambda: Breaker(
+        breaker=lambda: CircuitBreaker(
             breaker.rejected_ratio, breaker.rejected_pairs, breaker.refused_chunks, breaker.enabled
         ),
         max_age=config.destination.max_age,

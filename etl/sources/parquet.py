@@ -1,6 +1,6 @@
 """Track events in Parquet: exports, data lakes, warehouse unloads.
 
-A file's events keep that file's own types: nothing is unified or cast across files (DESIGN §8). A file is
+A file's events keep that file's own types: nothing is unified or cast across files. A file is
 read row group by row group, so memory does not depend on how many files there are or how long they are.
 """
 
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from etl.core.errors import ConfigError, SourceError
 from etl.core.layouts import RESERVED, detect_layout, flat_column, needed_columns
 from etl.sources.cursors import check_cursor_type, find_cursor
-from etl.sources.files import list_files, shares
+from etl.sources.files import list_files, shares, unread
 from etl.sources.footers import CLOCK_KEYS, newest_bound, partition_outside, partition_start, row_groups, runs
 from etl.sources.rows import Part, batches_of, positions, with_constants
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 ENDINGS = (".parquet", ".parq", ".pq")
 
-#: Folders of a Segment data lake that hold no events (FACTS §3.1).
+#: Folders of a Segment data lake that hold no events (Segment's documentation, "Segment Data Lakes").
 _NOT_DATA = frozenset({"segment-stage", "logs"})
 
 #: How many decoded bytes a batch may hold, about: fewer rows are read at once where rows are huge.
@@ -73,14 +73,14 @@ class ParquetSource:
         paths: Collection[events.Path] | None = None,
         done: Collection[str] = frozenset(),
     ) -> Iterator[EventBatch]:
-        """See ``Source.batches``: file by file in order of their names; a mark tells a file's size and time.
+        """See ``Source.batches``: file by file in order of their names; a mark tells a file's version.
 
         Raises ``ConfigError`` if the first file read has no cursor column, ``SourceError`` if a later one has
         none, if a file cannot be read, or if ``path`` matches nothing at all.
         """
         begun = False
         files = list_files(self._path, self._base, ENDINGS, skip=_NOT_DATA)
-        files = [file for file in files if not (file.mark in done or self._outside(file, window))]
+        files = unread([file for file in files if not self._outside(file, window)], done)
         for file, share in shares(files):
             try:
                 for batch in self._file_batches(file, window, paths):
@@ -119,12 +119,13 @@ class ParquetSource:
     def _file_batches(
         self, file: File, window: Window, paths: Collection[events.Path] | None
     ) -> Iterator[EventBatch]:
+        mark = _mark(file)
         with _open(file) as parquet:
             schema, layout, cursor = self._shape(file, parquet)
             constants = _constants(file, schema, layout, paths)
             columns = needed_columns(schema, layout, paths, cursor)
             groups = row_groups(parquet.metadata, cursor)
-            mark = file.mark if all(group.may_touch(window) for group in groups) else None
+            whole = all(group.may_touch(window) for group in groups)
             to_read = sum(group.rows for group in groups if group.may_touch(window))
             read = 0
 
@@ -135,7 +136,9 @@ class ParquetSource:
                         read += len(table)
                         yield Part(with_constants(table, constants), positions(first, len(table)))
 
-            for batch in batches_of(parts(), layout, cursor, window, origin=file.name, mark=mark):
+            for batch in batches_of(
+                parts(), layout, cursor, window, origin=file.name, mark=mark if whole else None
+            ):
                 yield replace(batch, done=read / max(to_read, 1))
 
     def _shape(self, file: File, parquet: pq.ParquetFile) -> tuple[pa.Schema, Layout, str]:
@@ -160,6 +163,13 @@ def _last(files: list[File]) -> list[File]:
     starts = [(partition_start(file.partitions), file) for file in files]
     last = max((start for start, _ in starts if start), default=None)
     return files if any(start is None for start, _ in starts) else [f for start, f in starts if start == last]
+
+
+def _mark(file: File) -> str:
+    try:
+        return file.mark
+    except OSError as error:
+        raise _unreadable(file, error) from error
 
 
 def _open(file: File) -> pq.ParquetFile:
