@@ -164,8 +164,7 @@ class Destination(Protocol):
 class DeadLetter:
     """A pair that could not be made, was refused, or was held back; or an unreadable row (no subscription).
 
-    ``outcome``: ``rejected``, ``drift``, ``too_old``, ``in_future`` or ``unreadable``. ``stage`` is the stage of
-    a rejection. ``event`` is the source event's JSON text as far as it was read, ``body`` the usage event's, where
+    ``outcome``: one of ``etl.core.outcomes.LETTERS``. ``stage`` is the stage of a rejection. ``event`` is the source event's JSON text as far as it was read, ``body`` the usage event's, where
     there is one. ``digest``/``sent_digest``: hex, for drift. ``due``: when an ``in_future`` pair may be sent.
     """
 

@@ -146,7 +146,9 @@ def _window(
         since, until = window
         if since >= until:
             raise ConfigError(f"--since {rfc3339(since)} is not before --until {rfc3339(until)}")
-        return Window(since, max(since, min(until, now))), {}
+        if since >= now:
+            raise ConfigError(f"the window {Window(since, until)} is still to come: it is {rfc3339(now)} now")
+        return Window(since, min(until, now)), {}
     source = outlook.config.source
     found = schedule(chosen, outlook.histories, source.start, source.overlap, now)
     return found.window, found.starts
