@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from contextlib import contextmanager
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +21,8 @@ from etl.core.windows import rfc3339
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Iterator
+
+    from etl.core.report import Counts
 
 
 #: Reasons that a summary lists, and how much of each: a line has 80 columns.
@@ -132,6 +135,20 @@ def _reasons(reasons: Counter[str]) -> Iterator[str]:
         yield f"{rest:>22,}  for other reasons"
 
 
+def _outcomes(counts: Counts, *, dry_run: bool) -> Iterator[str]:
+    """A line for each that occurs, with what is wrong with it; a dry run says what would be sent."""
+    pairs = counts.pairs
+    for outcome in OUTCOMES:
+        number = getattr(pairs, outcome)
+        if dry_run and outcome == "unsent":
+            yield f"  would send{number:>10,}"
+        elif number or (outcome == "sent" and not dry_run):
+            meaning = BY_NAME[outcome].meaning if BY_NAME[outcome].to_look_at else ""
+            yield f"  {outcome:<13}{number:>7,}  {meaning}".rstrip()
+        if outcome == "rejected":
+            yield from _reasons(counts.reasons)
+
+
 def summary(report: Report) -> list[str]:
     """The report as lines of at most 80 columns."""
     if report.counts is None:
@@ -144,14 +161,7 @@ def summary(report: Report) -> list[str]:
         + (f", {counts.unreadable:,} UNREADABLE" if counts.unreadable else ""),
         f"matched   {pairs.matched:>12,} pairs of a track event and a subscription",
     ]
-    for outcome in OUTCOMES:
-        number = getattr(pairs, outcome)
-        if outcome == "unsent" and report.dry_run:
-            lines.append(f"  would send{number:>10,}")
-        elif number or (outcome == "sent" and not report.dry_run):
-            meaning = BY_NAME[outcome].meaning if BY_NAME[outcome].to_look_at else ""
-            lines.append(f"  {outcome:<13}{number:>7,}  {meaning}".rstrip())
-        lines += _reasons(counts.reasons) if outcome == "rejected" else ()
+    lines += _outcomes(counts, dry_run=report.dry_run)
     if counts.released:
         lines.append(f"released  {counts.released:>12,} held pairs of earlier runs that came due")
     if report.seconds is not None:
@@ -167,6 +177,8 @@ def summary(report: Report) -> list[str]:
             "runs do not reach back so far: if rows of that time are still to come, etl",
             "backfill it once they are there.",
         ]
+    for note in report.notes:
+        lines += wrap(f"NOTE: {note}", 80)
     if report.to_look_at and not report.dry_run:
         lines.append("look at them with: etl dead-letters list")
     return lines
