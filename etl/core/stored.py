@@ -177,7 +177,8 @@ def beyond(array: pa.Array) -> np.ndarray | None:
     if edges["min"] is None or (edges["min"] >= first and edges["max"] < after):
         return None
     numbers = pc.fill_null(ticks.cast(pa.int64()), 0).to_numpy()
-    return (numbers < first) | (numbers >= after)
+    outside: np.ndarray = (numbers < first) | (numbers >= after)
+    return outside
 
 
 def _no_text(array: pa.Array) -> np.ndarray | None:

@@ -82,7 +82,7 @@ def instants(column: pa.Array) -> pa.Array:
     """``column`` as ``timestamp[us, UTC]``; null where it is null or tells no instant.
 
     Timestamps and dates of the years 1 to 9999 in any unit (finer ones are cut to microseconds) and any zone;
-    without a zone it is UTC, as Segment's warehouses have it. ISO 8601 text. Integers are epoch milliseconds.
+    without a zone it is UTC (as Segment's ``loaded_at`` is documented). ISO 8601 text. Integers are epoch milliseconds.
     """
     if is_text(column.type):
         return _parsed(column)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -16,6 +19,8 @@ from etl.core.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+    import pyarrow as pa
 
 #: Object stores by the scheme of their URLs, as pyarrow names them.
 _SCHEMES = {
@@ -46,6 +51,15 @@ _OPTIONS = re.compile(r"\?[a-z_]+=[^&/]*(?:&[a-z_]+=[^&/]*)*$")
 #: Google's client tries again for a quarter of an hour when it finds no credentials, or nothing answers.
 _GOOGLE_RETRY_SECONDS = 60
 
+#: What object stores call that which changes with every writing of an object: S3, Azure and Google, in this order.
+_VERSIONS = ("VersionId", "ETag", "generation", "etag")
+
+#: How many bytes at the end of a file tell it apart where its storage does not: a Parquet footer, a gzip checksum.
+_TAIL_BYTES = 64 * 1024
+
+#: How many object stores' answers are waited for at once.
+_ASKED_AT_ONCE = 16
+
 #: A set of characters, or any one character, of a glob.
 _WILDCARD = re.compile(r"\[!?[^\]/]+\]|.", re.DOTALL)
 
@@ -63,9 +77,30 @@ class File:
     below: str = field(default="", compare=False)
 
     @property
+    def listed(self) -> str:
+        """The part of the mark that a listing tells: two writings of a file may share it."""
+        return f"{self.name}|{self.size}|{self.mtime_ns}"
+
+    @property
     def mark(self) -> str:
-        """Changes whenever the file does. The last part is the place of an etag, which listings lack."""
-        return f"{self.name}|{self.size}|{self.mtime_ns}|"
+        """Changes whenever the file does, whatever size and time it has. Raises ``OSError`` as ``identity``."""
+        return f"{self.listed}|{self.identity}"
+
+    @cached_property
+    def identity(self) -> str:
+        """What the storage offers to tell a file from another of its name, size and time, when first asked.
+
+        On disk inode and change time, which nobody can set; in an object store version, etag or generation; where
+        there is none, a hash of the end of the file. Ask before reading: what is read must not be older.
+        Raises ``OSError`` if the file cannot be looked at.
+        """
+        if self.local:
+            stat = os.stat(self.path)  # noqa: PTH116 - a Path for each of many files costs more than the look
+            return f"{stat.st_ino}-{stat.st_ctime_ns}"
+        with self.filesystem.open_input_file(self.path) as stored:
+            held = {key: value.decode() for key, value in (stored.metadata() or {}).items()}
+            versions = [held[key] for key in _VERSIONS if held.get(key)]
+            return "-".join(versions) or _tail(stored, self.size)
 
     @property
     def local(self) -> bool:
@@ -97,8 +132,13 @@ def _count(files: int) -> str:
     return f"{files:,} file{'' if files == 1 else 's'}"
 
 
-def list_files(location: str, base: Path, endings: Collection[str], skip: Collection[str] = ()) -> Listing:
-    """The files ``location`` means, sorted by path.
+def list_files(location: str, base: Path, endings: Collection[str], skip: Collection[str] = ()) -> list[File]:
+    """The files ``location`` means, sorted by path: see ``listing``."""
+    return list(listing(location, base, endings, skip).files)
+
+
+def listing(location: str, base: Path, endings: Collection[str], skip: Collection[str] = ()) -> Listing:
+    """The files ``location`` means, sorted by path, and what lies beside them.
 
     In folders: those whose name has one of ``endings`` or no ending at all, without folders of a name in ``skip``
     and without what others put beside data (``_aside``). A relative path starts at ``base``.
@@ -152,6 +192,32 @@ def _refuse_part_of_table(filesystem: fs.FileSystem, path: str, location: str) -
         for folder in beside_data:
             for found in filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True)):
                 _refuse_table(found.path.lstrip("/"), location)
+
+
+def unread(files: Sequence[File], done: Collection[str]) -> list[File]:
+    """Those of ``files`` whose mark is not among ``done``.
+
+    Object stores are asked only about objects that were there before with the same size and time.
+    """
+    before = {mark.rpartition("|")[0] for mark in done}
+    known = [file for file in files if file.listed in before]
+    if not known:
+        return list(files)
+    with ThreadPoolExecutor(1 if known[0].local else _ASKED_AT_ONCE) as pool:
+        same = dict(zip(known, pool.map(partial(_marked, done), known), strict=True))
+    return [file for file in files if not same.get(file)]
+
+
+def _marked(done: Collection[str], file: File) -> bool:
+    try:
+        return file.mark in done
+    except OSError:
+        return False  # whoever reads it says why it cannot be read
+
+
+def _tail(stored: pa.NativeFile, size: int) -> str:
+    stored.seek(max(0, size - _TAIL_BYTES))
+    return hashlib.blake2b(stored.read(_TAIL_BYTES), digest_size=12).hexdigest()
 
 
 def shares(files: Sequence[File]) -> Iterator[tuple[File, Callable[[float], float]]]:

@@ -1,7 +1,7 @@
 """Track events in raw logs: JSON lines as Segment's S3 destination writes them, gzipped or plain.
 
 The most faithful storage there is: names, nesting, ``integrations`` and every digit are the event's own
-(FACTS §3.2). Nothing but the top level of a line is taken apart here, and no number is read.
+(Segment's documentation, "AWS S3 Destination"). Nothing but the top level of a line is taken apart here, and no number is read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, cast
 from etl.core.errors import SourceError
 from etl.core.layouts import DEFAULT_CURSOR
 from etl.sources.cursors import no_cursor
-from etl.sources.files import list_files, shares
+from etl.sources.files import list_files, listing, shares, unread
 from etl.sources.footers import surely_outside
 from etl.sources.lines import LineReader, keys_of, lines
 from etl.sources.rows import batches_of
@@ -44,7 +44,7 @@ _READ_BYTES = 4 * 2**20
 
 _UTF_16 = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
 
-#: The folder of one day's logs: the day it was received, in milliseconds since 1970 (FACTS §3.2).
+#: The folder of one day's logs: the day it was received, in milliseconds since 1970 (Segment's documentation, "AWS S3 Destination").
 _DAY_FOLDER = re.compile(r"\d{13}")
 
 
@@ -68,20 +68,21 @@ class LogsSource:
         paths: Collection[events.Path] | None = None,
         done: Collection[str] = frozenset(),
     ) -> Iterator[EventBatch]:
-        """See ``Source.batches``: file by file in order of their names; a mark tells a file's size and time.
+        """See ``Source.batches``: file by file in order of their names; a mark tells a file's version.
 
         Each top-level key asked for is a column: strings, or ``pa.json_()`` if it is an object's or some line has
         anything but a string there. When the whole event is asked for, it is the one column ``$``.
         Raises ``ConfigError`` if the first lines read lack the cursor, ``SourceError`` if a file cannot be read
         or ``path`` matches nothing at all.
         """
-        files = [file for file in self._files() if not (file.mark in done or self._outside(file, window))]
+        files = unread([file for file in self._files() if not self._outside(file, window)], done)
         if files:
             self._look_for_cursor(files[0])
         reader = LineReader(_keys(paths), self._cursor)
         for file, share in shares(files):
             parts = self._parts(file, reader)
-            for batch in batches_of(parts, "segment", self._cursor, window, origin=file.name, mark=file.mark):
+            mark = _mark(file)
+            for batch in batches_of(parts, "segment", self._cursor, window, origin=file.name, mark=mark):
                 yield replace(batch, done=share(0.0))  # how long a file is unpacked shows at its end
 
     def check(self) -> None:
@@ -90,14 +91,14 @@ class LogsSource:
 
     def seen(self) -> Sequence[str]:
         """How many files there are, and which beside them are ignored."""
-        return list(list_files(self._path, self._base, ENDINGS).summary())
+        return list(listing(self._path, self._base, ENDINGS).summary())
 
     def newest(self) -> datetime | None:
         """None: to know it, every file would have to be read."""
         return None
 
     def _files(self) -> list[File]:
-        return list(list_files(self._path, self._base, ENDINGS).files)
+        return list_files(self._path, self._base, ENDINGS)
 
     def _parts(self, file: File, reader: LineReader) -> Iterator[Part]:
         with _opened(file) as stream:
@@ -125,6 +126,13 @@ def _keys(paths: Collection[events.Path] | None) -> list[str] | None:
     return list(dict.fromkeys(["messageId", "event", "integrations", *sorted({path[0] for path in paths})]))
 
 
+def _mark(file: File) -> str:
+    try:
+        return file.mark
+    except OSError as error:
+        raise _unreadable(file, str(error)) from error
+
+
 @contextmanager
 def _opened(file: File) -> Iterator[IO[bytes]]:
     """The bytes of a file, decompressed if it is gzipped, whatever its name says."""
@@ -132,7 +140,8 @@ def _opened(file: File) -> Iterator[IO[bytes]]:
         with file.filesystem.open_input_stream(file.path, compression=None) as stored:
             buffered = io.BufferedReader(cast("io.RawIOBase", stored), _READ_BYTES)
             gzipped = buffered.peek(2).startswith(b"\x1f\x8b")
-            yield _as_utf8(io.BufferedReader(gzip.GzipFile(fileobj=buffered)) if gzipped else buffered)
+            plain = gzip.GzipFile(fileobj=buffered) if gzipped else buffered
+            yield _as_utf8(io.BufferedReader(cast("io.RawIOBase", plain)))
     except EOFError as error:
         raise _unreadable(file, "the compressed data end too early") from error
     except (OSError, zlib.error, UnicodeError) as error:

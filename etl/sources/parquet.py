@@ -1,6 +1,6 @@
 """Track events in Parquet: exports, data lakes, warehouse unloads.
 
-A file's events keep that file's own types: nothing is unified or cast across files (DESIGN §8). A file is
+A file's events keep that file's own types: nothing is unified or cast across files. A file is
 read row group by row group, so memory does not depend on how many files there are or how long they are.
 """
 
@@ -15,7 +15,7 @@ import pyarrow as pa
 from etl.core.errors import ConfigError, SourceError
 from etl.core.layouts import RESERVED, detect_layout, flat_column, needed_columns
 from etl.sources.cursors import check_cursor_type, find_cursor
-from etl.sources.files import list_files, shares
+from etl.sources.files import listing, shares, unread
 from etl.sources.footers import (
     CLOCK_KEYS,
     named_for_receipt,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 ENDINGS = (".parquet", ".parq", ".pq")
 
-#: Folders of a Segment data lake that hold no events (FACTS §3.1).
+#: Folders of a Segment data lake that hold no events (Segment's documentation, "Segment Data Lakes").
 _NOT_DATA = frozenset({"segment-stage", "logs"})
 
 #: How many decoded bytes a batch may hold, about: fewer rows are read at once where rows are huge.
@@ -85,13 +85,13 @@ class ParquetSource:
         paths: Collection[events.Path] | None = None,
         done: Collection[str] = frozenset(),
     ) -> Iterator[EventBatch]:
-        """See ``Source.batches``: file by file in order of their names; a mark tells a file's size and time.
+        """See ``Source.batches``: file by file in order of their names; a mark tells a file's version.
 
         Raises ``ConfigError`` if the first file read has no cursor column, ``SourceError`` if a later one has
         none, if a file cannot be read, or if ``path`` matches nothing at all.
         """
         begun = False
-        files = [f for f in self._list().files if not (f.mark in done or self._outside(f, window))]
+        files = unread([f for f in self._list().files if not self._outside(f, window)], done)
         for file, share in shares(files):
             try:
                 for batch in self._file_batches(file, window, paths):
@@ -151,13 +151,14 @@ class ParquetSource:
     def _file_batches(
         self, file: File, window: Window, paths: Collection[events.Path] | None
     ) -> Iterator[EventBatch]:
+        mark = _mark(file)
         with opened(file) as parquet:
             schema, layout, cursor = self._shape(file, parquet)
             constants = _constants(file, schema, layout, paths)
             columns = needed_columns(schema, layout, paths, cursor)
             refuse_columns(file, parquet, columns)
             groups = row_groups(parquet.metadata, cursor)
-            mark = file.mark if all(group.may_touch(window) for group in groups) else None
+            whole = all(group.may_touch(window) for group in groups)
             to_read = sum(group.rows for group in groups if group.may_touch(window))
             read = 0
 
@@ -168,7 +169,9 @@ class ParquetSource:
                         read += len(table)
                         yield Part(with_constants(table, constants), positions(first, len(table)))
 
-            for batch in batches_of(parts(), layout, cursor, window, origin=file.name, mark=mark):
+            for batch in batches_of(
+                parts(), layout, cursor, window, origin=file.name, mark=mark if whole else None
+            ):
                 yield replace(batch, done=read / max(to_read, 1))
 
     def _shape(self, file: File, parquet: pq.ParquetFile) -> tuple[pa.Schema, Layout, str]:
@@ -191,7 +194,7 @@ class ParquetSource:
         return by_receipt and named_for_receipt(file.partitions)
 
     def _list(self) -> Listing:
-        return list_files(self._path, self._base, ENDINGS, skip=_NOT_DATA)
+        return listing(self._path, self._base, ENDINGS, skip=_NOT_DATA)
 
 
 #: What is said of folders, by what they are taken for.
@@ -203,11 +206,18 @@ _USES = {
 }
 
 
-def _last(files: list[File]) -> list[File]:
+def _last(files: Sequence[File]) -> Sequence[File]:
     """The files of the last hour or day that folders are named for; all, unless each lies in such a folder."""
     starts = [(partition_start(file.partitions), file) for file in files]
     last = max((start for start, _ in starts if start), default=None)
     return files if any(start is None for start, _ in starts) else [f for start, f in starts if start == last]
+
+
+def _mark(file: File) -> str:
+    try:
+        return file.mark
+    except OSError as error:
+        raise unreadable(file, str(error)) from error
 
 
 def _read(

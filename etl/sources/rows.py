@@ -87,7 +87,9 @@ def _batch(
 
 def _unfit_rows(bad: Mapping[str, np.ndarray], rows: pa.Array, origin: str) -> Iterator[Unreadable]:
     """Rows with cells that cannot be read exactly, each with the first reason."""
-    reasons = {index: reason for reason, mask in reversed(bad.items()) for index in np.flatnonzero(mask)}
+    reasons = {
+        index: reason for reason, mask in reversed(list(bad.items())) for index in np.flatnonzero(mask)
+    }
     for index in sorted(reasons):
         yield Unreadable(origin, rows[index].as_py() + 1, reasons[index])
 

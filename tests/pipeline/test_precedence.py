@@ -1,4 +1,4 @@
-"""DESIGN §3's precedence."""
+"""The precedence of outcomes."""
 
 from __future__ import annotations
 

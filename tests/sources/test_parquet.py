@@ -268,18 +268,21 @@ def test_only_a_file_read_whole_is_marked_on_its_last_batch(tmp_path):
     assert marks["partly.parquet"] == [None, None, None]
     assert marks["inside.parquet"][:-1] == [None, None]
     info = (tmp_path / "inside.parquet").stat()
-    assert marks["inside.parquet"][-1] == f"{tmp_path}/inside.parquet|{info.st_size}|{info.st_mtime_ns}|"
+    told = f"{info.st_size}|{info.st_mtime_ns}|{info.st_ino}-{info.st_ctime_ns}"
+    assert marks["inside.parquet"][-1] == f"{tmp_path}/inside.parquet|{told}"
 
 
-def test_a_marked_file_is_not_opened_until_it_changes(tmp_path):
+@pytest.mark.parametrize("in_place", [True, False], ids=["cp -p", "rsync -t"])
+def test_a_marked_file_is_skipped_until_it_is_written_again_also_with_its_size_and_time(tmp_path, in_place):
     path = write(tmp_path / "a.parquet", flat(["a"], [1]))
     (batch,) = read(tmp_path, DAY)
-    info = path.stat()
-    path.write_bytes(b"x" * info.st_size)
-    os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
     assert read(tmp_path, DAY, done={batch.mark}) == []
-    write(path, flat(["b"], [1]))
-    os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns + 1))
+    info = path.stat()
+    new = path if in_place else tmp_path / ".a.parquet.part"
+    write(new, flat(["b"], [1]))
+    os.utime(new, ns=(info.st_atime_ns, info.st_mtime_ns))
+    new.rename(path)
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (info.st_size, info.st_mtime_ns)
     assert ids(read(tmp_path, DAY, done={batch.mark})) == ["b"]
 
 

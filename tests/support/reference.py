@@ -35,7 +35,8 @@ from etl.core.report import FIELDS
 from etl.operations.alarms import ALARMS
 from etl.operations.metrics import FIGURES
 from etl.operations.report.advice import LETTERS, MEANINGS, STAGES
-from tests.support import cli_reference
+from etl.transform.mapping.directives import DIRECTIVES
+from tests.support import cli_reference, rooms
 
 DOCS = Path(__file__).parents[2] / "docs"
 _BLOCK = re.compile(r"(<!-- from the code: ([\w.-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -114,6 +115,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "config.source.logs": lambda: keys(LogsSource, OWN["logs"]),
     "config.source.warehouse": lambda: keys(WarehouseSource, OWN["warehouse"]),
     "config.subscriptions": lambda: keys(SubscriptionSection),
+    "directives": lambda: table(
+        "directive | meaning", ((f"`{d.name}`", d.meaning) for d in DIRECTIVES.values())
+    ),
     "config.destination": lambda: keys(Destination),
     "config.state": lambda: keys(State),
     "config.limits": lambda: keys(Limits),
@@ -139,6 +143,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
             for name, (labels, text) in FIGURES.items()
         ),
     ),
+    "rooms": rooms.drawing,
     "alarms": lambda: table("alarm | fires when", ((f"`{name}`", text) for name, text in ALARMS.items())),
 }
 
