@@ -54,13 +54,14 @@ def written(path: Path) -> tuple[str, bool]:
 
 
 def flat_paths(names: Sequence[str]) -> dict[str, Path | None]:
-    """The path of each column of a warehouse table; None for one that no path leads to, as the event's slug.
+    """The path of each column of a warehouse table; None for one that is no part of the event, as its slug.
 
     Properties are called as their columns: how the event spelt them is lost, and either spelling finds them.
     """
     properties = {column: ("properties", name) for name, column in properties_columns(names).items()}
     found = {name: properties.get(name) or _envelope(name.lower()) for name in names}
-    return {name: path if flat_column(path, names) == name else None for name, path in found.items()}
+    leads = {name: flat_column(path, names) == name for name, path in found.items()}
+    return {name: path if leads[name] or name in properties else None for name, path in found.items()}
 
 
 def _envelope(column: str) -> Path:
@@ -95,7 +96,7 @@ _DEEPEST = 12
 class Found:
     """What is at ``path``: the present cells, as an Arrow array with its type (nulls are absent) or JSON values.
 
-    ``column``: named instead of a path, for a warehouse's column that no path leads to.
+    ``column``: of a warehouse, where no path leads to it alone; ``path`` then says which object includes it, if any.
     """
 
     path: Path
@@ -113,7 +114,10 @@ def walk(table: pa.Table, layout: Layout) -> Iterator[Found]:
             yield from _values((), _parsed(array))
         elif layout == "warehouse":
             path = paths[name]
-            yield from _array(path, array) if path is not None else [Found((), array, name)]
+            if path is not None and flat_column(path, table.column_names) == name:
+                yield from _array(path, array)
+            else:
+                yield Found(path or (), array, name)
         elif name in OBJECTS and pa.types.is_string(typed.plain(array).type):
             yield from _values((name,), _parsed(typed.plain(array)))
         else:
@@ -348,7 +352,8 @@ def _order(key: _Key) -> tuple[bool, bool, Path]:
 
 def _line(key: _Key, tally: Tally, rows: int) -> dict[str, Any]:
     path, column = key
-    text, reachable = written(path) if column is None else (column, False)
+    text, reachable = written(path) if path else (column, False)
+    reachable = reachable and column is None
     return {
         "path": text,
         "reachable": reachable,

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 @click.command("status")
 @config_option
-@click.option("--runs", default=10, show_default=True, help="How many of the newest runs.")
+@click.option(
+    "--runs", type=click.IntRange(min=0), default=10, show_default=True, help="How many of the newest runs."
+)
 @click.option(
     "--alarms", "asked", is_flag=True, help="Only what the config's alarms complain about; exit 1 if any."
 )

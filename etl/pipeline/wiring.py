@@ -17,7 +17,7 @@ from etl.core.ports import RunPlan, SubscriptionVersion
 from etl.core.windows import ALL_TIME, Window, rfc3339
 from etl.pipeline.limits import Limits
 from etl.pipeline.pairs import Billing
-from etl.pipeline.recorder import Breaker
+from etl.pipeline.recorder import CircuitBreaker
 from etl.pipeline.run import Job
 from etl.pipeline.schedule import History, billed_part, lifetime, schedule
 from etl.pipeline.versions import refuse_edits
@@ -172,7 +172,7 @@ def _job(
         plan=plan,
         billings=billings,
         limits=Limits(config.limits.property_value, config.limits.property_value_bytes),
-        breaker=lambda: Breaker(
+        breaker=lambda: CircuitBreaker(
             breaker.rejected_ratio, breaker.rejected_pairs, breaker.refused_chunks, breaker.enabled
         ),
         max_age=config.destination.max_age,
@@ -223,7 +223,9 @@ def _window(
         since, until = window
         if since >= until:
             raise ConfigError(f"--since {rfc3339(since)} is not before --until {rfc3339(until)}")
-        return Window(since, max(since, min(until, now))), {}
+        if since >= now:
+            raise ConfigError(f"the window {Window(since, until)} is still to come: it is {rfc3339(now)} now")
+        return Window(since, min(until, now)), {}
     histories = histories_of(config, state)
     planned = schedule(chosen, histories, config.source.start, config.source.overlap, now)
     return planned.window, planned.starts

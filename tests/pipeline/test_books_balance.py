@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import etl
-from etl.core.report import OUTCOMES
+from etl.core.outcomes import OUTCOMES
 from etl.standin import Standin
 from tests.support.workspace import Workspace, ago, track
 

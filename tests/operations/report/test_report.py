@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 
 import pytest
 
 import etl
-from etl.core.report import OUTCOMES
+from etl.core.outcomes import OUTCOMES
 from etl.operations.report import collect, period, single_run
 from etl.operations.report.verdict import verdict
 from etl.pipeline.wiring import state_of
 from tests.operations.report.support import DAY, HOSTILE, SECRET, every_outcome, month, page, run_page
-from tests.support.workspace import Workspace, ago, track
+from tests.support.workspace import Said, Workspace, ago, track
 
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 SINCE, UNTIL = TODAY - timedelta(days=2), TODAY + timedelta(days=2)
@@ -265,3 +266,10 @@ def test_what_makes_no_report(
     done = Workspace(folder, running_standin).cli("report", "-c", "etl.yml", *options)
     assert (done.returncode, done.stdout) == (2, "")
     assert told in done.stderr
+
+
+def test_quiet_says_nothing_where_all_went_well(workspace: Workspace, command: Callable[..., Said]) -> None:
+    """As ``etl run -q``: cron mails whatever is printed."""
+    workspace.config()
+    assert command("report", "--out", "r.html", "-q") == Said(0, "", "")
+    assert (workspace.path / "r.html").read_text(encoding="utf-8").startswith("<!doctype html>")
