@@ -10,6 +10,7 @@ from etl.authoring.lints import check_config, lints
 from etl.core.errors import EtlError
 from etl.core.windows import ALL_TIME, rfc3339
 from etl.pipeline import wiring
+from etl.pipeline.planning import outlook_of
 from etl.transform import Events
 
 if TYPE_CHECKING:
@@ -69,8 +70,7 @@ def _ask_source(config: Config) -> str:
 
 
 def _ask_state(config: Config) -> str:
-    state = wiring.state_of(config)
-    wiring.refuse_edited(config, config.subscriptions, state)
+    outlook_of(config, wiring.state_of(config)).refuse_edits(config.subscriptions)
     return "can be opened"
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from contextlib import contextmanager
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -150,6 +151,8 @@ def summary(report: Report) -> list[str]:
             "runs do not reach back so far: if rows of that time are still to come, etl",
             "backfill it once they are there.",
         ]
+    for note in report.notes:
+        lines += wrap(f"NOTE: {note}", 80)
     if report.to_look_at and not report.dry_run:
         lines.append("look at them with: etl dead-letters list")
     return lines
