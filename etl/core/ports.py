@@ -77,6 +77,10 @@ class Source(Protocol):
         """For ``etl check --online``: raises as ``batches`` would, reading next to nothing."""
         ...
 
+    def seen(self) -> Sequence[str]:
+        """For ``etl check``: what there is, what is taken for what, and what is ignored; reads no row. Raises as above."""
+        ...
+
     def newest(self) -> datetime | None:
         """The newest cursor value present, where that is cheap to know; else None."""
         ...

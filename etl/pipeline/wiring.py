@@ -38,7 +38,11 @@ def source_of(config: Config) -> Source:
             from etl.sources.parquet import ParquetSource
 
             return ParquetSource(
-                source.path, layout=source.layout, cursor=source.cursor, batch_rows=source.batch_rows
+                source.path,
+                layout=source.layout,
+                partitions=source.partitions,
+                cursor=source.cursor,
+                batch_rows=source.batch_rows,
             )
         case "logs":
             from etl.sources.logs import LogsSource
