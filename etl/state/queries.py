@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from etl.core.ids import words_of
 from etl.state import dead_letters as letters
+from etl.state.dialects import dialect_of
 from etl.state.schema import Moment, dead_letters, labels, marks, runs, sent_log, sent_segments
 from etl.state.sent_log import log as sentlog
 from etl.state.sent_log import rows
@@ -272,10 +273,10 @@ _SENT = (
 def _with_ids(connection: sa.Connection, transaction_ids: Sequence[str]) -> sa.ColumnElement[bool]:
     numbers = sentlog.numbers_of(connection, words_of(transaction_ids)[:, 0])
     stored = [rows.storable(i) for i in transaction_ids]
-    dialect = connection.dialect.name
+    dialect = dialect_of(connection)
     return sa.and_(
-        rows.members(sent_log.c.number, numbers, dialect),
-        rows.text_members(sent_log.c.transaction_id, stored, dialect),
+        dialect.among(sent_log.c.number, numbers.tolist()),
+        dialect.among(sent_log.c.transaction_id, stored),
     )
 
 

@@ -1,4 +1,4 @@
-"""The tables of the state database, the same on SQLite and PostgreSQL. Times are int64 microseconds since 1970, UTC.
+"""The tables of the state database, the same in every kind of database. Times are int64 microseconds since 1970, UTC.
 
 ``docs/state.md`` tells what each table is for and what always holds between them.
 """
@@ -55,12 +55,12 @@ class Moment(TypeDecorator[datetime]):
         return None if value is None else _EPOCH + value * _MICROSECOND
 
 
-# SQLite makes a table's number its row number only when the type is spelt INTEGER.
-_Number = BigInteger().with_variant(Integer(), "sqlite")
+class Number(BigInteger):
+    """The number that a table's rows are known by; a dialect may spell it in its own way."""
 
 
 def _number(name: str) -> Column[int]:
-    return Column(name, _Number, primary_key=True, autoincrement=False)
+    return Column(name, Number, primary_key=True, autoincrement=False)
 
 
 metadata = MetaData()

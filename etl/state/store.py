@@ -15,7 +15,7 @@ from etl.core.errors import EtlError, StateError, WindowBusyError
 from etl.core.windows import Window, rfc3339
 from etl.state import books as ledger
 from etl.state.database import Database
-from etl.state.locks import HeldError, WindowLock, window_lock
+from etl.state.dialects import HeldError, WindowLock
 from etl.state.queries import Archive
 from etl.state.run_log import Run, View
 from etl.state.schema import runs, take_numbers
@@ -59,7 +59,7 @@ class StateStore(Archive):
         another account), ``StateError``.
         """
         self.database.prepare()
-        lock = window_lock(self.database, plan.pipeline, plan.window)
+        lock = self.database.dialect.window_lock(self.database.url, plan.pipeline, plan.window)
         with ExitStack() as stack:
             writer = stack.enter_context(self.database.writing_engine.connect())
             stack.callback(lock.release)

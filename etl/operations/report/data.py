@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from etl.operations.report.books import Books, Volumes, books, volumes
 from etl.operations.report.completeness import Completeness, completeness, up_to
@@ -13,8 +13,6 @@ from etl.pipeline import wiring
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
-
-    import sqlalchemy as sa
 
     from etl.config import Config
     from etl.operations.report.scope import Scope
@@ -56,7 +54,7 @@ def collect(config: Config, state: StateStore, scope: Scope, *, with_events: boo
     One transaction, so that the figures belong together while a run goes on.
     """
     histories = wiring.histories_of(config, state)
-    with state.database.reading() as connection, _snapshot(connection):
+    with state.database.snapshot() as connection:
         found = books(connection, scope)
         return ReportData(
             scope=scope,
@@ -68,14 +66,3 @@ def collect(config: Config, state: StateStore, scope: Scope, *, with_events: boo
             completeness=completeness(config.subscriptions, histories, scope),
             with_events=with_events,
         )
-
-
-def _snapshot(connection: sa.Connection) -> sa.RootTransaction:
-    """A transaction in which every statement sees the same state."""
-    if connection.dialect.name == "postgresql":
-        connection.execution_options(isolation_level="REPEATABLE READ")
-    else:
-        # Counting sorts the rows counted, and a month may hold many millions: that belongs on the disk.
-        driver: Any = connection.connection.driver_connection
-        driver.execute("PRAGMA temp_store = FILE")
-    return connection.begin()
