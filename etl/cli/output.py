@@ -135,6 +135,10 @@ def summary(report: Report) -> list[str]:
         if number or outcome == "sent":
             meaning = BY_NAME[outcome].meaning if BY_NAME[outcome].to_look_at else ""
             lines.append(f"  {outcome:<13}{number:>7,}  {meaning}".rstrip())
+    if counts.long_values:
+        lines.append(
+            f"long      {counts.long_values:>12,} pairs have a property value over limits.property_value_bytes"
+        )
     if counts.released:
         lines.append(f"released  {counts.released:>12,} held pairs of earlier runs that came due")
     if report.seconds is not None:

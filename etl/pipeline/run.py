@@ -265,6 +265,7 @@ def _examined(job: Job, view: View, counts: Counts, idle: Callable[[], None]) ->
         counts.read += batch.table.num_rows
         counts.filtered += batch.table.num_rows - examined.matched_rows
         counts.unreadable += len(batch.unreadable)
+        counts.long_values += examined.warned
         counts.saw(_newest(batch))
         counts.add("matched", by_subscription(examined.pairs))
         counts.add("matched", by_subscription(examined.rejected))
