@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from etl.authoring.inputs import source_batches
 from etl.authoring.lints import check_config, lints
 from etl.core.errors import ConfigError, EtlError
-from etl.core.windows import rfc3339
+from etl.core.windows import ALL_TIME, rfc3339
 from etl.pipeline import wiring
+from etl.pipeline.planning import outlook_of
 from etl.transform import Events
 
 if TYPE_CHECKING:
@@ -120,8 +120,7 @@ def _ask_source(config: Config) -> str:
 
 
 def _ask_state(config: Config) -> str:
-    state = wiring.state_of(config)
-    wiring.refuse_edited(config, config.subscriptions, state)
+    outlook_of(config, wiring.state_of(config)).refuse_edits(config.subscriptions)
     return "can be opened"
 
 
@@ -136,7 +135,7 @@ def _has_sqlite(config: Config) -> bool:
 def _sample(config: Config) -> list[Events]:
     """The first rows of the source's first batches; nothing where it cannot be read."""
     try:
-        batches = list(islice(source_batches(wiring.source_of(config)), _BATCHES))
+        batches = list(islice(wiring.source_of(config).batches(ALL_TIME), _BATCHES))
     except EtlError:
         return []
     return [Events(batch.table.slice(0, _ROWS), batch.layout) for batch in batches if batch.table.num_rows]

@@ -56,6 +56,8 @@ def _lines(found: Status) -> Iterator[str]:
     if len(found.watermarks) > 1 or found.needs:
         for name, mark in told["subscriptions"].items():
             yield f"            {mark['watermark'] or mark['needs'] or 'never complete'}  {name}"
+    for name, until in told["removed"].items():
+        yield f"removed     {until}  {name}: late rows of before are still billed"
     for name, some in found.gaps.items():
         for gap in some:
             yield f"gap         {gap}  {name}"

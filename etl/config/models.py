@@ -215,6 +215,14 @@ class SubscriptionSection(Section):
     """A subscription as written; ``subscription`` is what the transform takes."""
 
     name: Name = Field(description="State is kept under it. Versions share it, see below.")
+    was: Name | None = Field(
+        default=None,
+        description="The name it had before, of whose letters, status and alarms it takes over; also after an edit.",
+    )
+    beside: Annotated[Names, BeforeValidator(_listed), _ONE_OR_MORE] | None = Field(
+        default=None,
+        description="Names that are gone, or of other pipelines, whose events it bills once more, on purpose.",
+    )
     trigger: str = Field(default=DEFAULT_TRIGGER, description="Segment's FQL.")
     since: UtcTime | None = Field(
         default=None, alias="from", description="Events whose cursor lies at or after it."
@@ -310,3 +318,7 @@ class Root(Section):
     """What a config says outside its sections."""
 
     pipeline: Name = Field(description="A stable name: state is kept under it, whatever path or url becomes.")
+    retired: dict[Name, UtcTime] = Field(
+        default_factory=dict,
+        description="Name of a subscription that is gone → when it ended: its last version bills what came before.",
+    )

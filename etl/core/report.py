@@ -12,7 +12,7 @@ from etl.core.outcomes import BY_NAME, LETTERS, OUTCOMES, ROWS
 from etl.core.windows import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from etl.core.windows import Window
@@ -41,6 +41,7 @@ FIELDS: Final[dict[str, str]] = {
     "seconds": "how long it took",
     "newest": "newest cursor in the source; asked only by a scheduled run that read nothing out of the overlap",
     "behind_seconds": "how much older that is than the end of the window, if by more than the overlap",
+    "notes": "what the run says once: of a subscription that is gone from the config, for one",
     "error": "null, or `type` and `message` of what stopped it",
 }
 
@@ -157,7 +158,7 @@ class Report:
     ``in_future`` pairs of earlier runs that came due and were sent, which are outside ``matched``. ``newest``: the
     newest cursor in the source, which only a scheduled run asks that read nothing out of the overlap, and only
     some sources know cheaply; ``behind_seconds``: how much older it is than the end of the window, if by more than
-    the overlap.
+    the overlap. ``notes``: what is said once.
     """
 
     run_id: str | None = None
@@ -170,6 +171,7 @@ class Report:
     error: dict[str, str] | None = None
     newest: datetime | None = None
     behind_seconds: float | None = None
+    notes: Sequence[str] = ()
 
     def __getattr__(self, name: str) -> Any:
         """Every count is an attribute of the report: ``report.sent``, ``report.by_subscription``."""
@@ -197,6 +199,7 @@ class Report:
             "seconds": None if self.seconds is None else round(self.seconds, 3),
             "newest": None if self.newest is None else rfc3339(self.newest),
             "behind_seconds": None if self.behind_seconds is None else round(self.behind_seconds),
+            "notes": list(self.notes),
             "error": self.error,
         }
 

@@ -66,6 +66,15 @@ def merge(windows: Iterable[Window]) -> list[Window]:
     return merged
 
 
+def without(windows: Iterable[Window], others: Iterable[Window]) -> list[Window]:
+    """The moments of ``windows`` that lie in none of ``others``, as disjoint windows in order."""
+    parts = merge(windows)
+    for other in merge(others):
+        cut = [(part.clamp(None, other.since), part.clamp(other.until, None)) for part in parts]
+        parts = [piece for pieces in cut for piece in pieces if not piece.empty]
+    return parts
+
+
 def gaps(windows: Iterable[Window]) -> list[Window]:
     """What lies between the disjoint parts of ``windows``."""
     parts = merge(windows)

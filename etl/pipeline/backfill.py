@@ -146,6 +146,7 @@ def _summed(
         complete=not asked.plan and all(report.complete for report in done),
         counts=counts,
         seconds=time.monotonic() - began,
+        notes=[note for report in done for note in report.notes],
         windows=tuple(done),
         skipped=skipped,
     )

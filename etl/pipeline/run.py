@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import pyarrow.compute as pc
 
 from etl.core.errors import CircuitBreakerError, EtlError, InterruptedRunError
+from etl.core.outcomes import HELD
 from etl.core.report import Counts, Report
 from etl.pipeline import dead_letters
 from etl.pipeline.chunks import chunks
@@ -48,7 +49,10 @@ _TOGETHER = 8
 
 @dataclass(frozen=True)
 class Job:
-    """Everything a run needs, chosen by ``wiring``."""
+    """Everything a run needs, chosen by ``wiring``.
+
+    ``names``: subscriptions whose held pairs it sends when they are due. ``notes``: what its report says once.
+    """
 
     source: Source
     destination: Destination
@@ -63,6 +67,8 @@ class Job:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     progress: Progress | None = None
     interrupted: Event = field(default_factory=Event)
+    names: frozenset[str] = frozenset()
+    notes: Sequence[str] = ()
 
 
 def run(job: Job) -> Report:
@@ -74,7 +80,7 @@ def run(job: Job) -> Report:
     counts = Counts()
     for billing in job.billings:
         counts.of(billing.name)
-    report = Report(dry_run=job.dry_run, window=job.plan.window, counts=counts)
+    report = Report(dry_run=job.dry_run, window=job.plan.window, counts=counts, notes=job.notes)
     try:
         if job.dry_run:
             _dry_run(job, counts)
@@ -196,7 +202,7 @@ class _Line:
 
     def _touch(self, judged: pd.DataFrame) -> None:
         """Before the first pair of a subscription is sent, or held to be sent: no other version may bill its time."""
-        billed = judged["subscription"][judged["outcome"].isin(["send", "in_future"])]
+        billed = judged["subscription"][judged["outcome"].isin(["send", *HELD])]
         new = set(billed.unique()) - self.touched
         if new:
             self.log.touch(new)
@@ -204,13 +210,12 @@ class _Line:
 
     def _release(self) -> None:
         """Send the held pairs of earlier windows that came due; those this window met are recorded by now."""
-        names = {billing.name for billing in self.job.billings}
-        due = dead_letters.due(self.log.held(self.job.clock()), names)
+        due = dead_letters.due(self.log.held(self.job.clock()), self.job.names)
         if not due:
             return
         letters = partial(dead_letters.of_held, due)
         judged = self.look_up.judge_held(dead_letters.pairs_of(due))
-        ended = judged[judged["outcome"].isin(["already_sent", "drift", "too_old"])]
+        ended = judged[~judged["outcome"].isin(["send", "duplicate", *HELD])]
         self.recorder.end([int(number) for number in ended["number"]])
         self.recorder.add_letters(dead_letters.not_sent(letters, ended, self.job.max_age))
         self._send(_to_send(judged).drop_duplicates("key", ignore_index=True), letters)

@@ -37,8 +37,13 @@ def _index_by_key(connection: sa.Connection) -> None:
         sentlog.index_anew(connection, row.segment, row.first_number, row.last_number)
 
 
+def _keep_inputs(connection: sa.Connection) -> None:
+    """2 → 3: what the config says that decides what kept state means; the next runs write it down."""
+    schema.inputs.create(connection)
+
+
 #: Version → what makes the next version of it, in the transaction of the caller.
-STEPS: Mapping[int, Callable[[sa.Connection], None]] = {1: _index_by_key}
+STEPS: Mapping[int, Callable[[sa.Connection], None]] = {1: _index_by_key, 2: _keep_inputs}
 
 
 def version(connection: sa.Connection) -> int | None:

@@ -111,8 +111,8 @@ class Run(View):
             self._add_touches(connection, names)
 
     def _add_touches(self, connection: sa.Connection, names: Collection[str]) -> None:
-        for (name, version), window in self._plan.touches.items():
-            if name in names:
+        for (name, version), windows in self._plan.touches.items():
+            for window in windows if name in names else ():
                 ledger.add_touch(connection, self._plan, name, version, window)
 
     def record(

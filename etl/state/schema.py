@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
 #: The version of this schema; ``migrations`` brings older databases up to it.
-VERSION = 2
+VERSION = 3
 
 #: Options for the execution of a query whose answer is mostly bytes: filters, and parts of indexes.
 IN_BINARY = {"in_binary": True}
@@ -179,6 +179,17 @@ touches = Table(
     Column("version", Text, primary_key=True),
     Column("since", Moment, primary_key=True),
     Column("until", Moment, nullable=False),
+)
+
+#: What the config said that decides what the rest means, or that is to be said or done once; ``etl.state.inputs``.
+inputs = Table(
+    "inputs",
+    metadata,
+    Column("pipeline", Text, primary_key=True),
+    Column("account", Text, primary_key=True),
+    Column("input", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
 )
 
 token_fingerprints = Table(

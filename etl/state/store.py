@@ -17,6 +17,7 @@ from etl.state import books as ledger
 from etl.state.database import Database
 from etl.state.dialects import HeldError, WindowLock
 from etl.state.queries import Archive
+from etl.state.renaming import rename
 from etl.state.run_log import Run, View
 from etl.state.schema import runs, take_numbers
 from etl.state.sent_log.retention import prune
@@ -99,6 +100,8 @@ class StateStore(Archive):
                     status="running", host=socket.gethostname(), pid=os.getpid(),
                 )
             )  # fmt: skip
+            rename(connection, plan)
+            ledger.keep_inputs(connection, plan)
             for version in plan.subscriptions:
                 ledger.keep_version(connection, plan, version, epoch)
         return run_id, epoch
@@ -129,6 +132,11 @@ class StateStore(Archive):
         """(name, version) → the windows it may have billed (``RunPlan.touches``), merged."""
         with self.database.reading() as connection:
             return ledger.touched(connection, pipeline, account)
+
+    def inputs(self, pipeline: str, account: str) -> dict[tuple[str, str], str]:
+        """(input, name) → what the config of the last run said; see ``etl.pipeline.versions``."""
+        with self.database.reading() as connection:
+            return ledger.inputs_of(connection, pipeline, account)
 
 
 def _overlapping(connection: sa.Connection, plan: RunPlan) -> list[str]:

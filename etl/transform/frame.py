@@ -49,7 +49,7 @@ def map_events(
 
 
 def as_events(events: Sequence[Mapping[str, Any]] | pd.DataFrame | pa.Table) -> Roots:
-    """Events from what notebooks hold; the layout of a table is told by its columns."""
+    """Events from what notebooks hold; a table's columns say which layout it has."""
     if isinstance(events, pd.DataFrame):
         events = _table(events)
     if isinstance(events, pa.Table):
@@ -88,23 +88,23 @@ def _outcomes(compiled: Compiled, events: Roots) -> pd.DataFrame:
     mask, failed = compiled.match(events)
     positions = np.flatnonzero(mask)
     mapped = compiled.map(events.take(positions) if len(positions) < len(events) else events)
-    found = {name: np.full(len(events), None, dtype=object) for name in _COLUMNS[2:]}
-    found["outcome"][:] = "filtered"
-    _fill(found, positions[mapped.accepted["row"].to_numpy(np.int64)], mapped.accepted, "mapped", ("body",))
-    said = ("stage", "reason")
-    _fill(found, positions[mapped.rejected["row"].to_numpy(np.int64)], mapped.rejected, "rejected", said)
-    _fill(found, failed["row"].to_numpy(np.int64), failed, "rejected", said)
+    cells = {name: np.full(len(events), None, dtype=object) for name in _COLUMNS[2:]}
+    cells["outcome"][:] = "filtered"
+    _fill(cells, positions[mapped.accepted["row"].to_numpy(np.int64)], mapped.accepted, "mapped", ("body",))
+    why = ("stage", "reason")
+    _fill(cells, positions[mapped.rejected["row"].to_numpy(np.int64)], mapped.rejected, "rejected", why)
+    _fill(cells, failed["row"].to_numpy(np.int64), failed, "rejected", why)
     return _frame(
-        {"row": range(len(events)), "subscription": [compiled.subscription.name] * len(events), **found}
+        {"row": range(len(events)), "subscription": [compiled.subscription.name] * len(events), **cells}
     )
 
 
 def _fill(
-    found: dict[str, np.ndarray], rows: np.ndarray, frame: pd.DataFrame, outcome: str, names: tuple[str, ...]
+    cells: dict[str, np.ndarray], rows: np.ndarray, frame: pd.DataFrame, outcome: str, names: tuple[str, ...]
 ) -> None:
-    found["outcome"][rows] = outcome
+    cells["outcome"][rows] = outcome
     for name in names:
-        found[name][rows] = frame[name].to_numpy(dtype=object)
+        cells[name][rows] = frame[name].to_numpy(dtype=object)
 
 
 def _frame(data: dict[str, Any]) -> pd.DataFrame:

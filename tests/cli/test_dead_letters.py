@@ -254,7 +254,7 @@ def test_what_a_mapping_rejected_is_retried_with_the_corrected_one(
     assert json.loads(command("dead-letters", "show", "1").out)["status"] == "resolved"
     nobody.write([track("late", receivedAt=ago(hours=3))], "late.parquet")
     assert command("run", "--since", ago(days=1)).code == 0
-    assert ("late" in nobody.standin.ids()) == keep_old
+    assert "late" in nobody.standin.ids()  # by the version of its time, listed or not
 
 
 def test_what_the_corrected_mapping_rejects_too_stays_the_same_letter(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from etl.authoring.lints.finding import Finding
-from etl.authoring.lints.tree import Node, reads, walk
+from etl.authoring.lints.mapping import Node, reads, walk
 from etl.core.subscription import DEFAULT_MAPPING
 from etl.transform import columns
 from etl.transform.javascript.values import UNDEFINED, split_path
@@ -18,7 +18,7 @@ from etl.transform.javascript.values import UNDEFINED, split_path
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from etl.authoring.lints.pairs import Compiled
+    from etl.authoring.lints.pairs import Numbered
     from etl.core.layouts import Path
     from etl.transform.columns.tracks import Roots
 
@@ -32,10 +32,10 @@ _EARLIEST_MILLISECONDS = 10**11
 _LOOKED_AT = 100
 
 
-def sample_findings(compiled: Compiled, sample: Sequence[Roots]) -> Iterator[Finding]:
+def sample_findings(numbered: Numbered, sample: Sequence[Roots]) -> Iterator[Finding]:
     """What the events that match the trigger show; ``sample``: parts, each of one file or table."""
-    mapping = compiled.subscription.mapping
-    masks = [compiled.trigger.matches(part)[0] for part in sample]
+    mapping = numbered.subscription.mapping
+    masks = [numbered.trigger.matches(part)[0] for part in sample]
     if not any(mask.any() for mask in masks):
         yield from _nothing_matches(sample)
         return

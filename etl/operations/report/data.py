@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from etl.operations.report.books import Books, Volumes, books, volumes
 from etl.operations.report.completeness import Completeness, completeness, up_to
 from etl.operations.report.dead_letters import Letters, letters
-from etl.pipeline import wiring
+from etl.pipeline.planning import outlook_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,7 @@ def collect(config: Config, state: StateStore, scope: Scope, *, with_events: boo
 
     One transaction, so that the figures belong together while a run goes on.
     """
-    histories = wiring.histories_of(config, state)
+    outlook = outlook_of(config, state)
     with state.database.snapshot() as connection:
         found = books(connection, scope)
         return ReportData(
@@ -63,6 +63,6 @@ def collect(config: Config, state: StateStore, scope: Scope, *, with_events: boo
             books=found,
             volumes=volumes(connection, scope, found),
             letters=letters(connection, scope, found, events=with_events),
-            completeness=completeness(config.subscriptions, histories, scope),
+            completeness=completeness(outlook.everything, outlook.histories, scope),
             with_events=with_events,
         )

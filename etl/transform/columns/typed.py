@@ -42,8 +42,8 @@ def values(array: pa.Array) -> list[Value]:
         return _map_values(array)
     if pa.types.is_list(held):
         return _list_values(array)
-    found = array.to_pylist()
-    return [UNDEFINED if cell is None else cell for cell in found] if array.null_count else found
+    cells = array.to_pylist()
+    return [UNDEFINED if cell is None else cell for cell in cells] if array.null_count else cells
 
 
 def iso_text(array: pa.Array) -> pa.Array:
