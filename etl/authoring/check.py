@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -65,6 +66,7 @@ def check(config_path: str, *, online: bool = False) -> Result:
     warnings: list[str] = []
     if not online:
         problems, warnings = _at_hand(config)
+        notes = _seen(config)
     sampled = lints(config, _sample(config), now) if online or _is_local(config) else found.lints
     return Result(tuple(problems), tuple(sampled), tuple(warnings), notes)
 
@@ -86,6 +88,14 @@ def _at_hand(config: Config) -> tuple[list[str], list[str]]:
         except EtlError as error:
             warnings.append(f"{name}: {error}")
     return list(dict.fromkeys(problems)), [text for text in dict.fromkeys(warnings) if text not in problems]
+
+
+def _seen(config: Config) -> tuple[str, ...]:
+    """What a source on this machine is taken for; it need not be there yet."""
+    with suppress(EtlError):
+        if _is_local(config):
+            return tuple(f"source    {line}" for line in wiring.source_of(config).seen())
+    return ()
 
 
 def _is_local(config: Config) -> bool:
@@ -116,7 +126,8 @@ def _ask_source(config: Config) -> str:
     source = wiring.source_of(config)
     source.check()
     newest = source.newest()
-    return "can be read" + (f"; newest row {rfc3339(newest)}" if newest else "")
+    found = "can be read" + (f"; newest row {rfc3339(newest)}" if newest else "")
+    return "\n          ".join([found, *source.seen()])
 
 
 def _ask_state(config: Config) -> str:

@@ -19,9 +19,14 @@ from etl.core.report import Report
 from etl.core.windows import rfc3339
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable, Iterator
 
     from etl.core.report import Counts
+
+
+#: Reasons that a summary lists, and how much of each: a line has 80 columns.
+_REASONS, _REASON_WIDTH = 5, 56
 
 
 def print_json(value: Any) -> None:
@@ -121,6 +126,29 @@ def _long(seconds: float) -> str:
     return f"{hours} hours" if hours < 72 else f"{hours // 24} days"
 
 
+def _reasons(reasons: Counter[str]) -> Iterator[str]:
+    """The commonest, a line each."""
+    for reason, number in reasons.most_common(_REASONS):
+        text = reason if len(reason) <= _REASON_WIDTH else f"{reason[: _REASON_WIDTH - 1]}…"
+        yield f"{number:>22,}  {text}"
+    if (rest := sum(reasons.values()) - sum(number for _, number in reasons.most_common(_REASONS))) > 0:
+        yield f"{rest:>22,}  for other reasons"
+
+
+def _outcomes(counts: Counts, *, dry_run: bool) -> Iterator[str]:
+    """A line for each that occurs, with what is wrong with it; a dry run says what would be sent."""
+    pairs = counts.pairs
+    for outcome in OUTCOMES:
+        number = getattr(pairs, outcome)
+        if dry_run and outcome == "unsent":
+            yield f"  would send{number:>10,}"
+        elif number or (outcome == "sent" and not dry_run):
+            meaning = BY_NAME[outcome].meaning if BY_NAME[outcome].to_look_at else ""
+            yield f"  {outcome:<13}{number:>7,}  {meaning}".rstrip()
+        if outcome == "rejected":
+            yield from _reasons(counts.reasons)
+
+
 def summary(report: Report) -> list[str]:
     """The report as lines of at most 80 columns."""
     if report.counts is None:
@@ -130,17 +158,12 @@ def summary(report: Report) -> list[str]:
 
 def _counted(report: Report, counts: Counts) -> Iterator[str]:
     """Rows and pairs, and what became of them."""
-    pairs = counts.pairs
     state = "complete" if report.complete else "dry run" if report.dry_run else "NOT complete"
     broken = f", {counts.unreadable:,} UNREADABLE" if counts.unreadable else ""
     yield f"window    {report.window} {state}"
     yield f"read      {counts.read:>12,} rows, {counts.filtered:,} matched no subscription{broken}"
-    yield f"matched   {pairs.matched:>12,} pairs of a track event and a subscription"
-    for outcome in OUTCOMES:
-        number = getattr(pairs, outcome)
-        if number or outcome == "sent":
-            meaning = BY_NAME[outcome].meaning if BY_NAME[outcome].to_look_at else ""
-            yield f"  {outcome:<13}{number:>7,}  {meaning}".rstrip()
+    yield f"matched   {counts.pairs.matched:>12,} pairs of a track event and a subscription"
+    yield from _outcomes(counts, dry_run=report.dry_run)
 
 
 def _beside(report: Report, counts: Counts) -> Iterator[str]:

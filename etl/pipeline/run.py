@@ -8,6 +8,7 @@ days; a window is marked complete only when every pair in it came to an end. So 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -275,9 +276,15 @@ def _examined(job: Job, view: View, counts: Counts, idle: Callable[[], None]) ->
         counts.add("matched", by_subscription(examined.pairs))
         counts.add("matched", by_subscription(examined.rejected))
         counts.add("rejected", by_subscription(examined.rejected))
+        counts.add_reasons(Counter(_reasons(examined.rejected)))
         if job.progress:
             job.progress.update(counts, job.plan.window, _newest(batch), batch.done)
         yield examined
+
+
+def _reasons(rejected: pd.DataFrame) -> Iterator[str]:
+    for stage, reason in zip(rejected["stage"], rejected["reason"], strict=True):
+        yield f"{stage}: {reason}"
 
 
 def _to_send(judged: pd.DataFrame) -> pd.DataFrame:
