@@ -204,4 +204,5 @@ def _where(row: Any) -> str:
 
 
 def _id(row: Any) -> str:
-    return row.transaction_id if isinstance(row.transaction_id, str) else str(row.message_id)
+    """What there is of its ids; a missing value is no text."""
+    return next((id_ for id_ in (row.transaction_id, row.message_id) if isinstance(id_, str)), "")

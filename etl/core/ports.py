@@ -43,7 +43,7 @@ class EventBatch:
 
     ``table``: one row per event; JSON text columns carry the Arrow type ``pa.json_()``.
     ``cursor``: ``timestamp[us, UTC]``, as long as ``table``, never null, every value inside the asked window.
-    ``rows``: int64, the row's position in the origin (from 0), for messages and dead letters.
+    ``rows``: int64, the row's position in the origin, from 0.
     ``mark``: set on the last batch of a part of the source (an unchanged file, an hour of a table) that was read
     whole within the window; a later run that passes it in ``done`` need not read that part again.
     ``done``: the part (0 to 1) of all that is to be read that has been read with this batch; None = not known.
@@ -168,7 +168,7 @@ class Destination(Protocol):
 class DeadLetter:
     """A pair that could not be made, was refused, or was held back; or an unreadable row (no subscription).
 
-    ``outcome``: one of ``etl.core.outcomes.LETTERS``. ``stage`` is the stage of a rejection. ``event`` is the source
+    ``row``: its number in the origin, from 1. ``outcome``: one of ``etl.core.outcomes.LETTERS``. ``stage`` is the stage of a rejection. ``event`` is the source
     event's JSON text as far as it was read, ``body`` the usage event's, where there is one. ``digest``,
     ``sent_digest``: hex, for drift: of this pair's body, and of the one that was sent, or met earlier in the run, under
     its id. ``due``: when an ``in_future`` pair may be sent.

@@ -45,7 +45,9 @@ def same(pipeline: str, account: str, letter: DeadLetter) -> bytes:
     """
     # In a warehouse the row is the place in a query's answer: only with the cursor it tells events apart.
     at = letter.cursor.isoformat() if letter.cursor else None
-    place = [letter.message_id] if letter.message_id else [letter.origin, letter.row, at]
+    # Rows of pairs counted from 0 once, and the letters of that time are to stay the same ones.
+    row = letter.row if letter.outcome == "unreadable" else letter.row - 1
+    place = [letter.message_id] if letter.message_id else [letter.origin, row, at]
     trouble = [letter.transaction_id, letter.digest]
     if letter.outcome in ("rejected", "unreadable"):
         trouble = [letter.stage, letter.reason]
