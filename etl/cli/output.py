@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from contextlib import contextmanager
+from decimal import Decimal
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,12 @@ import orjson
 from etl.core import logs
 from etl.core.errors import ConfigError, EtlError
 from etl.core.outcomes import BY_NAME, OUTCOMES
-from etl.core.report import Report
+from etl.core.report import Report, total
 from etl.core.windows import rfc3339
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from etl.core.report import Counts
 
@@ -126,6 +127,14 @@ def _long(seconds: float) -> str:
     return f"{hours} hours" if hours < 72 else f"{hours // 24} days"
 
 
+def _quantities(quantities: Mapping[str, Mapping[str, str]] | None) -> Iterator[str]:
+    """The sums of all subscriptions, a line for each outcome that has one."""
+    for outcome in ("matched", *OUTCOMES) if quantities else ():
+        value = total(Decimal(sums[outcome]) for sums in (quantities or {}).values())
+        if value or outcome == "matched":
+            yield f"{'quantity' if outcome == 'matched' else '':<10}{value:>12,f}  {outcome}"
+
+
 def _reasons(reasons: Counter[str]) -> Iterator[str]:
     """The commonest, a line each."""
     for reason, number in reasons.most_common(_REASONS):
@@ -162,6 +171,7 @@ def summary(report: Report) -> list[str]:
         f"matched   {pairs.matched:>12,} pairs of a track event and a subscription",
     ]
     lines += _outcomes(counts, dry_run=report.dry_run)
+    lines += _quantities(report.quantities)
     if counts.released:
         lines.append(f"released  {counts.released:>12,} held pairs of earlier runs that came due")
     if report.seconds is not None:

@@ -22,6 +22,7 @@ import pandas as pd
 from etl.core.errors import CircuitBreakerError
 from etl.core.hashing import WIDTH
 from etl.core.ids import fingerprint_array
+from etl.pipeline.counting import QUANTITY, count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -260,7 +261,7 @@ class Recorder:
             pairs = events.iloc[rows]
             self._letters.extend(outgoing.letters(pairs, outcome, reasons))
             if outgoing.numbers is None:
-                self._counts.add(outcome, by_subscription(pairs))
+                count(self._counts, outcome, pairs)
                 if outcome == "rejected":
                     self._counts.add_reasons(Counter(f"metronome: {reason}" for reason in reasons))
 
@@ -299,7 +300,7 @@ class Recorder:
             if outgoing.confirmed.any():
                 own = pairs if outgoing.numbers is None else released
                 digest = fingerprint_array(outgoing.digests[outgoing.confirmed])
-                own.append(events[RECORDED][outgoing.confirmed].assign(digest=digest))
+                own.append(events[_present(events, RECORDED)][outgoing.confirmed].assign(digest=digest))
             if outgoing.numbers is not None:
                 ended += [int(n) for n in outgoing.numbers[outgoing.confirmed | outgoing.refused]]
             outgoing.confirmed[:] = False
@@ -332,10 +333,9 @@ class _Group:
 
     def count(self, counts: Counts, sign: int) -> None:
         lost = np.zeros(len(self.sent), bool) if self.lost is None else self.lost
-        pairs = self.sent[["subscription"]].iloc[: self.pairs]
+        pairs = self.sent[_present(self.sent, ["subscription"])].iloc[: self.pairs]
         for outcome, which in (("sent", ~lost[: self.pairs]), ("already_sent", lost[: self.pairs])):
-            numbers = by_subscription(pairs[which])
-            counts.add(outcome, {name: sign * number for name, number in numbers.items()})
+            count(counts, outcome, pairs[which], sign)
         counts.released += sign * int((~lost[self.pairs :]).sum())
 
 
@@ -343,6 +343,6 @@ def _together(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame({"subscription": []})
 
 
-def by_subscription(pairs: pd.DataFrame) -> dict[str, int]:
-    """How many ``pairs`` (column ``subscription``) each subscription has."""
-    return {str(name): int(number) for name, number in pairs["subscription"].value_counts().items()}
+def _present(frame: pd.DataFrame, columns: list[str]) -> list[str]:
+    """``columns``, and the quantity where one is asked for."""
+    return [*columns, QUANTITY] if QUANTITY in frame else columns
