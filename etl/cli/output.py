@@ -92,7 +92,7 @@ def report_of(run: Callable[[], Report], *, as_json: bool, quiet: bool = False) 
 
 @contextmanager
 def readers_may_leave() -> Iterator[None]:
-    """Whoever read our output has gone: nothing more can be told, but the exit code still is."""
+    """Whoever read our output has gone: nothing more can be said, but the exit code still is."""
     try:
         yield
     except BrokenPipeError:

@@ -208,7 +208,7 @@ def _sums(sums: Mapping[str, Decimal]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Report:
-    """A run as ``--json`` prints it and ``etl.run`` returns it (DESIGN §6); unknown figures are None.
+    """A run as ``--json`` prints it and ``etl.run`` returns it; unknown figures are None.
 
     ``window`` is what was run; ``seconds`` wall-clock; ``error`` None or ``{"type": …, "message": …}``.
     ``new_letters`` and ``released`` go beyond the contract: dead letters recorded for the first time, and

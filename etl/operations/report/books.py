@@ -75,9 +75,10 @@ class Books:
     """``totals`` and ``subscriptions`` (by name) hold the sums of the runs' counts, named as in the run's report.
 
     ``listed``: the newest runs, newest first. ``first``/``last``: the least and the greatest epoch.
-    ``quantities``: of `report.quantity`, all subscriptions together, by outcome; empty where none was asked for.
+    ``quantities``: of `report.quantity`, all subscriptions together, by outcome; ``unsummed``: runs
+    that sent something and were not asked for it.
     ``left``: what stopped runs left, as far as no later run has taken their windows up.
-    ``usual``: the usual distance between two complete scheduled runs; None when there are too few to tell.
+    ``usual``: the usual distance between two complete scheduled runs; None when there are too few to know.
     """
 
     number: int = 0
@@ -87,6 +88,7 @@ class Books:
     totals: Counter[str] = field(default_factory=Counter)
     subscriptions: dict[str, Counter[str]] = field(default_factory=dict)
     quantities: dict[str, Decimal] = field(default_factory=dict)
+    unsummed: int = 0
     left: list[Left] = field(default_factory=list)
     listed: deque[RunLine] = field(default_factory=lambda: deque(maxlen=LISTED))
     #: By hour of their start: requests repeated, and the most that the schedule was behind.
@@ -138,6 +140,7 @@ class Books:
 
     def _count(self, counts: dict[str, Any]) -> None:
         self.totals.update({name: n for name, n in counts.items() if isinstance(n, int)})
+        self.unsummed += bool(counts.get("sent") and not counts.get("quantities"))
         for sums in (counts.get("quantities") or {}).values():
             for name, text in sums.items():
                 self.quantities[name] = total((self.quantities.get(name, Decimal(0)), Decimal(text)))

@@ -62,7 +62,9 @@ def _names(data: ReportData) -> tuple[str, ...]:
 
 
 def _quantities(data: ReportData) -> dict[str, str]:
-    """By outcome; of a period only what was sent, as runs may meet the rest again."""
+    """By outcome; of a period only what was sent, as runs may meet the rest again. Nothing where a part is not known."""
+    if data.books.unsummed:
+        return {}
     names = OUTCOMES if data.scope.run_id else ("sent",)
     known = data.books.quantities
     return {name: f"{known[name]:,f}" for name in names if name in known}
