@@ -141,6 +141,8 @@ def summary(report: Report) -> list[str]:
         number = getattr(pairs, outcome)
         if number or outcome == "sent":
             lines.append(f"  {outcome:<13}{number:>7,}  {_ADVICE.get(outcome, '')}".rstrip())
+    if counts.broken:
+        lines.append(f"broken    {counts.broken:>12,} files or tables that COULD NOT BE READ")
     if counts.released:
         lines.append(f"released  {counts.released:>12,} held pairs of earlier runs that came due")
     if report.seconds is not None:

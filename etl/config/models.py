@@ -149,6 +149,10 @@ class _Source(Section):
     batch_rows: Whole = Field(
         default=20_000, ge=1, le=1_000_000, description="Rows read together; bounds the memory."
     )
+    exclude: Annotated[Names, BeforeValidator(_listed), _ONE_OR_MORE] | None = Field(
+        default=None,
+        description="Files or tables to leave out, by name or glob; of files from the folder of `path` on.",
+    )
 
 
 class ParquetSource(_Source):

@@ -69,8 +69,13 @@ class Source(Protocol):
 
         ``paths``: the paths of the event that will be looked at (None = all); columns outside them may be left
         out. Parts whose mark is in ``done`` are skipped.
-        Raises ``ConfigError`` (missing cursor column) and ``SourceError`` (anything that stops the reading).
+        Raises ``ConfigError`` (missing cursor column) and ``SourceError``: anything that stops the reading, or, with
+        its ``parts``, what is broken once everything else was read.
         """
+        ...
+
+    def missing(self, origins: Collection[str]) -> set[str]:
+        """Those of ``origins`` (files, tables) that the source does not have, or that it leaves out by its config."""
         ...
 
     def check(self) -> None:
@@ -162,11 +167,13 @@ class Destination(Protocol):
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A pair that could not be made, was refused, or was held back; or an unreadable row (no subscription).
+    """A pair that could not be made, was refused, or was held back; or what is unreadable (no subscription).
+
+    ``row`` of an unreadable part of the source (a file, a table) is 0.
 
     ``outcome``: ``rejected``, ``drift``, ``too_old``, ``in_future`` or ``unreadable``. ``stage`` is the stage of
     a rejection. ``event`` is the source event's JSON text as far as it was read, ``body`` the usage event's, where
-    there is one. ``digest``/``sent_digest``: hex, for drift. ``due``: when an ``in_future`` pair may be sent.
+    there is one. ``digest``/``sent_digest``: hex, for drift, or of a broken part. ``due``: when an ``in_future`` pair may be sent.
     """
 
     subscription: str
@@ -192,6 +199,21 @@ class HeldLetter:
 
     number: int
     letter: DeadLetter
+
+
+@dataclass(frozen=True)
+class BrokenLetter:
+    """An ``unreadable`` letter of a part of the source (its ``row`` is 0), and its number.
+
+    ``discarded``: somebody decided that windows are complete without the part, as long as it is the same: ``digest``
+    is made of its mark.
+    """
+
+    number: int
+    origin: str
+    reason: str
+    digest: str | None
+    discarded: bool
 
 
 @dataclass(frozen=True)
@@ -257,6 +279,10 @@ class RunLog(Protocol):
         """(subscription, transaction_id) of held pairs that somebody discarded: they are not sent once they are due."""
         ...
 
+    def broken_parts(self) -> list[BrokenLetter]:
+        """Letters of parts of the source that could not be read: open, or discarded."""
+        ...
+
     def touch(self, names: Collection[str]) -> None:
         """Keep that events may be sent under the plan's versions of these names; before the first of them is.
 
@@ -294,8 +320,18 @@ class RunLog(Protocol):
         """Mark the plan's intervals complete, in the transaction that holds the run's final counts."""
         ...
 
-    def stop(self, counts: Counts, error: BaseException, *, forget_letters: bool = False) -> None:
-        """End an incomplete run; ``forget_letters`` drops the dead letters it newly recorded (circuit breaker)."""
+    def stop(
+        self,
+        counts: Counts,
+        error: BaseException,
+        *,
+        forget_letters: bool = False,
+        marks: Collection[str] = (),
+    ) -> None:
+        """End an incomplete run; ``forget_letters`` drops the dead letters it newly recorded (circuit breaker).
+
+        ``marks``: parts that were read whole, and all of whose pairs came to an end.
+        """
         ...
 
 

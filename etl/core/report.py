@@ -28,6 +28,7 @@ FIELDS: Final[dict[str, str]] = {
     "read": "rows of any type inside the window, repeats included, without those of files that were skipped",
     "filtered": "rows that no subscription matched",
     "unreadable": "broken rows; not in `read`",
+    "broken": "parts of the source (files, tables) that could not be read; all others were",
     "matched": "pairs of a track event and a subscription; the sum of the outcomes from `sent` to `unsent`",
     "sent": "pairs that Metronome confirmed",
     "already_sent": "pairs that were in the sent log, with the same content",
@@ -82,6 +83,7 @@ class Counts:
     read: int = 0
     filtered: int = 0
     unreadable: int = 0
+    broken: int = 0
     requests: int = 0
     retries: int = 0
     new_letters: dict[str, int] = field(default_factory=dict)
@@ -117,7 +119,7 @@ class Counts:
 
     def include(self, other: Counts) -> None:
         """Add what another run counted."""
-        for name in ("read", "filtered", "unreadable", "requests", "retries", "released"):
+        for name in ("read", "filtered", "unreadable", "broken", "requests", "retries", "released"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.add_new_letters(other.new_letters)
         for name, counts in other.by_subscription.items():
@@ -144,6 +146,7 @@ class Counts:
             "read": self.read,
             "filtered": self.filtered,
             "unreadable": self.unreadable,
+            "broken": self.broken,
             **self.pairs.as_dict(),
             "requests": self.requests,
             "retries": self.retries,
@@ -184,11 +187,18 @@ class Report:
 
     @property
     def to_look_at(self) -> int:
-        """Pairs and rows somebody should look at: rejected, drift, too_old, in_future and unreadable."""
+        """What somebody should look at: rejected, drift, too_old and in_future pairs, unreadable rows, broken parts."""
         if self.counts is None:
             return 0
         pairs = self.counts.pairs
-        return pairs.rejected + pairs.drift + pairs.too_old + pairs.in_future + self.counts.unreadable
+        return (
+            pairs.rejected
+            + pairs.drift
+            + pairs.too_old
+            + pairs.in_future
+            + self.counts.unreadable
+            + self.counts.broken
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready, keys in the contract's order."""

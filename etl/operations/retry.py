@@ -89,6 +89,10 @@ class _Letters:
     def check(self) -> None:
         """Nothing to reach."""
 
+    def missing(self, origins: Collection[str]) -> set[str]:
+        """See ``Source.missing``: letters are no parts of it."""
+        return set(origins)
+
     def newest(self) -> datetime | None:
         """Not of interest here."""
         return None

@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.compute as pc
 
-from etl.core.errors import CircuitBreakerError, EtlError, InterruptedRunError
+from etl.core.errors import CircuitBreakerError, EtlError, InterruptedRunError, SourceError
 from etl.core.ids import digests, transaction_keys
 from etl.core.report import Counts, Report
 from etl.pipeline import dead_letters as dead
 from etl.pipeline import dead_letters as held
+from etl.pipeline.broken_parts import Settled, settle
 from etl.pipeline.chunks import chunks
 from etl.pipeline.limits import Limits
 from etl.pipeline.pairs import PATHS as OPT_OUT_PATHS
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from etl.core.errors import BrokenPart
     from etl.core.layouts import Path
     from etl.core.ports import (
         DeadLetter,
@@ -127,12 +129,16 @@ def _freshness(job: Job, report: Report) -> Report:
 
 def _dry_run(job: Job, log: RunLog, counts: Counts) -> None:
     """Everything but sending and recording: what would be sent stays ``unsent``."""
+    reading = _Reading(job, log, counts, lambda: _refuse_interrupted(job))
     with SeenIds() as seen:
-        for examined in _examined(job, log, counts, lambda: _refuse_interrupted(job)):
+        for examined in reading:
             pairs = _identified(examined.pairs)
             outcomes = _outcomes(job, log, seen, pairs)
             for outcome in _other_than_send(outcomes):
                 counts.add(outcome, _by_subscription(pairs[outcomes == outcome]))
+    settled = reading.settle()
+    if settled.error:
+        raise settled.error
 
 
 def _send(job: Job, log: RunLog, counts: Counts) -> None:
@@ -144,8 +150,10 @@ def _send(job: Job, log: RunLog, counts: Counts) -> None:
             line.run(marks)
         log.complete(counts, marks)
     except BaseException as error:
+        # With nothing but broken parts in the way, the others came to their end.
+        whole = marks if isinstance(error, SourceError) and error.parts else ()
         with suppress(EtlError):
-            log.stop(counts, error, forget_letters=isinstance(error, CircuitBreakerError))
+            log.stop(counts, error, forget_letters=isinstance(error, CircuitBreakerError), marks=whole)
         if isinstance(error, KeyboardInterrupt):
             raise InterruptedRunError(_INTERRUPTED) from None
         raise
@@ -173,23 +181,35 @@ class _Line:
         self.touched: set[str] = set()
 
     def run(self, marks: set[str]) -> None:
+        reading = _Reading(self.job, self.log, self.counts, self._look_up)
         self.recorder.start()
         try:
-            for examined in _examined(self.job, self.log, self.counts, self._look_up):
+            for examined in reading:
                 if examined.batch.table.num_rows or examined.batch.unreadable:
                     self._bill(examined)
-                if examined.batch.mark:
-                    marks.add(examined.batch.mark)
             self._drain()
             self.recorder.flush()
             self._release()
             self._drain()
+            settled = reading.settle()
+            self.recorder.add_letters(settled.letters)
+            self.recorder.end(settled.ended)
         except InterruptedRunError:
             raise InterruptedRunError(_INTERRUPTED if self._finish_in_flight() else _CUT_SHORT) from None
         except BaseException:
             self._finish_in_flight()
             raise
         self.recorder.close()
+        marks |= reading.marks
+        if settled.error:
+            raise settled.error
+        self._leave_out(settled.left_out, marks)
+
+    def _leave_out(self, parts: Sequence[BrokenPart], marks: set[str]) -> None:
+        """The window is complete without these: new to look at where no run has said so of the part as it is."""
+        new = [part for part in parts if part.mark not in self.log.marks]
+        self.counts.add_new_letters({"unreadable": len(new)} if new else {})
+        marks |= {part.mark for part in parts if part.mark}
 
     def _look_up(self) -> None:
         """Between two steps: was the run interrupted, did the recording fail?"""
@@ -324,16 +344,45 @@ class _Line:
         return False
 
 
-def _examined(job: Job, log: RunLog, counts: Counts, idle: Callable[[], None]) -> Iterator[Examined]:
-    """The window's batches, examined and counted, read ahead of what is sent."""
-    # Whoever names a window wants it read; the schedule need not read again what has not changed.
-    done = log.marks if job.plan.kind == "scheduled" else frozenset()
-    batches = job.source.batches(job.plan.window, _paths(job), done)
-    # While one batch is sent, the next is mapped and the one after it read, each in a thread of its own.
-    read = ReadAhead(batches, depth=1, idle=lambda: None)
-    mapped = in_pieces(read, job.billings, job.limits)
-    for examined in ReadAhead(mapped, depth=2, idle=idle):
-        batch = examined.batch
+class _Reading:
+    """The window's batches, examined and counted, read ahead of what is sent; then ``marks``, and what was broken."""
+
+    def __init__(self, job: Job, log: RunLog, counts: Counts, idle: Callable[[], None]) -> None:
+        self._job, self._log, self._counts, self._idle = job, log, counts, idle
+        self._read: set[str] = set()
+        self._broken: Sequence[BrokenPart] = ()
+        self.marks: set[str] = set()
+
+    def __iter__(self) -> Iterator[Examined]:
+        try:
+            yield from self._examined()
+        except SourceError as error:
+            if not error.parts:
+                raise
+            self._broken = error.parts
+            self._counts.broken += len(error.parts)
+
+    def settle(self) -> Settled:
+        """What becomes of what is broken, or was in earlier runs."""
+        return settle(self._broken, self._log.broken_parts(), self._read, self._job.source.missing)
+
+    def _examined(self) -> Iterator[Examined]:
+        job = self._job
+        # Whoever names a window wants it read; the schedule need not read again what has not changed.
+        done = self._log.marks if job.plan.kind == "scheduled" else frozenset()
+        batches = job.source.batches(job.plan.window, _paths(job), done)
+        # While one batch is sent, the next is mapped and the one after it read, each in a thread of its own.
+        read = ReadAhead(batches, depth=1, idle=lambda: None)
+        mapped = in_pieces(read, job.billings, job.limits)
+        for examined in ReadAhead(mapped, depth=2, idle=self._idle):
+            self._count(examined)
+            yield examined
+            if examined.batch.mark:
+                self.marks.add(examined.batch.mark)
+
+    def _count(self, examined: Examined) -> None:
+        batch, counts = examined.batch, self._counts
+        self._read.add(batch.origin.lower())
         counts.read += batch.table.num_rows
         counts.filtered += batch.table.num_rows - examined.matched_rows
         counts.unreadable += len(batch.unreadable)
@@ -341,9 +390,8 @@ def _examined(job: Job, log: RunLog, counts: Counts, idle: Callable[[], None]) -
         counts.add("matched", _by_subscription(examined.pairs))
         counts.add("matched", _by_subscription(examined.rejected))
         counts.add("rejected", _by_subscription(examined.rejected))
-        if job.progress:
-            job.progress.update(counts, job.plan.window, _newest(batch), batch.done)
-        yield examined
+        if self._job.progress:
+            self._job.progress.update(counts, self._job.plan.window, _newest(batch), batch.done)
 
 
 def _outcomes(job: Job, log: RunLog, seen: SeenIds, pairs: pd.DataFrame) -> pd.Categorical:

@@ -44,12 +44,18 @@ def source_of(config: Config) -> Source:
             from etl.sources.parquet import ParquetSource
 
             return ParquetSource(
-                source.path, layout=source.layout, cursor=source.cursor, batch_rows=source.batch_rows
+                source.path,
+                layout=source.layout,
+                cursor=source.cursor,
+                batch_rows=source.batch_rows,
+                exclude=source.exclude or (),
             )
         case "logs":
             from etl.sources.logs import LogsSource
 
-            return LogsSource(source.path, cursor=source.cursor, batch_rows=source.batch_rows)
+            return LogsSource(
+                source.path, cursor=source.cursor, batch_rows=source.batch_rows, exclude=source.exclude or ()
+            )
         case _:
             from etl.sources.warehouse import WarehouseSource
 
@@ -60,6 +66,7 @@ def source_of(config: Config) -> Source:
                 query=source.query,
                 cursor=source.cursor,
                 batch_rows=source.batch_rows,
+                exclude=source.exclude or (),
             )
 
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -14,12 +14,14 @@ from urllib.parse import unquote
 
 from pyarrow import fs
 
-from etl.core.errors import ConfigError, SourceError
+from etl.core.errors import BrokenPart, ConfigError, SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
+
+    from etl.core.ports import EventBatch
 
 #: Object stores by the scheme of their URLs, as pyarrow names them.
 _SCHEMES = {
@@ -62,6 +64,8 @@ class File:
     name: str
     size: int
     mtime_ns: int
+    #: Set where it is a folder that cannot be listed: why.
+    closed: str | None = None
 
     @property
     def listed(self) -> str:
@@ -101,23 +105,104 @@ class File:
         return {key.lower(): unquote(value) for key, value in pairs}
 
 
-def list_files(location: str, base: Path, endings: Collection[str], skip: Collection[str] = ()) -> list[File]:
-    """The files ``location`` means, sorted by path.
+def list_files(
+    location: str,
+    base: Path,
+    endings: Collection[str],
+    skip: Collection[str] = (),
+    exclude: Collection[str] = (),
+) -> list[File]:
+    """The files ``location`` means, sorted by path, and folders in it that cannot be listed (``File.closed``).
 
     In folders: those whose name has one of ``endings`` or no ending at all, without hidden, ``_``-prefixed and
     temporary ones, and without folders of a name in ``skip``. A relative path starts at ``base``.
+    ``exclude``: globs of what to leave out, from ``location``'s folder on, or of whole names.
     Raises ``SourceError`` if there is no such file, ``ConfigError`` for an unknown scheme; no password is shown.
     """
     filesystem, path, prefix = _open(location, base)
     location = _shown(location)
+    closed: dict[str, str] = {}
     try:
-        found = list(_matching(filesystem, path, endings, skip))
+        found = list(_matching(filesystem, path, endings, skip, closed))
     except OSError as error:
         raise SourceError(f"cannot list source.path {location}: {error}") from error
-    if not found:
+    if not found and not closed:
         raise SourceError(f"source.path {location} matches no file{_where(location, prefix + path)}")
-    files = (File(filesystem, i.path, prefix + i.path, i.size, i.mtime_ns) for i in found)
+    files = [File(filesystem, i.path, prefix + i.path, i.size, i.mtime_ns) for i in found]
+    files += [File(filesystem, p, prefix + p, 0, 0, reason) for p, reason in closed.items()]
+    globs = [_glob(pattern.lstrip("/"), "") for pattern in exclude]
+    files = [file for file in files if not any(_excluded(file, path, glob) for glob in globs)]
     return sorted(files, key=lambda file: file.path)
+
+
+def _excluded(file: File, path: str, glob: re.Pattern[str]) -> bool:
+    """Whether ``glob`` takes a file of ``path``: by its place in the folder that is meant, or by its whole name."""
+    roots = (path, _literal_part(path))
+    names = (*(file.path.removeprefix(root) for root in roots), file.name)
+    return any(glob.fullmatch(name.lstrip("/")) for name in names)
+
+
+def each_read(files: Sequence[File], read: Callable[[File], Iterator[EventBatch]]) -> Iterator[EventBatch]:
+    """The batches of each file; those that cannot be read are raised at the end, together.
+
+    ``read``: the batches of a file. Raises ``ConfigError`` if no file could be read for mistakes in the config
+    alone, ``SourceError`` with ``parts`` for whatever is broken, and at once where their storage is unreachable.
+    """
+    broken: list[BrokenPart] = []
+    mistakes: list[ConfigError] = []
+    whole = False
+    for file, share in shares(files):
+        try:
+            for batch in read(file):
+                whole = True
+                yield replace(batch, done=share(batch.done or 0.0))
+            whole = True
+        except ConfigError as error:
+            mistakes.append(error)
+            broken.append(BrokenPart(file.name, str(error), str(error), _known_mark(file)))
+        except SourceError as error:
+            _refuse_unreachable(file, error)
+            broken += error.parts
+    if mistakes and not whole and len(mistakes) == len(broken):
+        raise mistakes[0]
+    if broken:
+        raise SourceError.of(broken)
+
+
+def unreadable(file: File, reason: str, what: str) -> SourceError:
+    """What to raise for a file that cannot be read; ``what`` it cannot be (``read``, ``read as Parquet``)."""
+    reason = reason.partition("\n")[0].rstrip(".")
+    message = (
+        f"{file.name} cannot be {what}: {reason}. Replace the file or take it out of source.path, "
+        f"then run again; nothing of the window is marked complete."
+    )
+    return SourceError.of([BrokenPart(file.name, reason, message, _known_mark(file))])
+
+
+def mark_of(file: File, what: str) -> str:
+    """The mark of a file about to be read. Raises ``SourceError`` as ``unreadable`` if it cannot even be looked at."""
+    if file.closed is not None:
+        raise unreadable(file, file.closed, "listed")
+    try:
+        return file.mark
+    except OSError as error:
+        raise unreadable(file, str(error), what) from error
+
+
+def _known_mark(file: File) -> str | None:
+    try:
+        return None if file.closed is not None else file.mark
+    except OSError:
+        return None
+
+
+def _refuse_unreachable(file: File, error: SourceError) -> None:
+    """Raise ``error`` as one of the whole source if it is the storage that does not answer."""
+    try:
+        if not file.local:
+            file.filesystem.get_file_info(file.path)
+    except OSError:
+        raise SourceError(str(error)) from error
 
 
 def unread(files: Sequence[File], done: Collection[str]) -> list[File]:
@@ -192,20 +277,50 @@ def _open(location: str, base: Path) -> tuple[fs.FileSystem, str, str]:
 
 
 def _matching(
-    filesystem: fs.FileSystem, path: str, endings: Collection[str], skip: Collection[str]
+    filesystem: fs.FileSystem,
+    path: str,
+    endings: Collection[str],
+    skip: Collection[str],
+    closed: dict[str, str],
 ) -> Iterator[fs.FileInfo]:
-    """The files at ``path``; taken literally if something is there, else as a glob."""
+    """The files at ``path``; taken literally if something is there, else as a glob. Fills ``closed``."""
     info = filesystem.get_file_info(path)
     if info.type == fs.FileType.File:
         yield info
         return
     root = path if info.type == fs.FileType.Directory else _literal_part(path)
     matches = _glob(path, root)
-    for found in filesystem.get_file_info(fs.FileSelector(root, allow_not_found=True, recursive=True)):
+    for found in _below(filesystem, root, closed):
         below = found.path.removeprefix(root).lstrip("/")
         hit = None if found.type != fs.FileType.File or _skipped(below, skip) else matches.fullmatch(below)
         if hit and (hit["folder"] is None or _ends_with(below, endings)):
             yield found
+
+
+def _below(filesystem: fs.FileSystem, root: str, closed: dict[str, str]) -> Iterable[fs.FileInfo]:
+    """Everything below ``root``; folders in it that cannot be listed, and why, go to ``closed``."""
+    try:
+        infos: list[fs.FileInfo] = filesystem.get_file_info(
+            fs.FileSelector(root, allow_not_found=True, recursive=True)
+        )
+    except PermissionError:
+        return _walk(filesystem, root, closed)
+    return infos
+
+
+def _walk(filesystem: fs.FileSystem, root: str, closed: dict[str, str]) -> Iterator[fs.FileInfo]:
+    """As ``_below``, folder by folder. Raises ``OSError`` if ``root`` itself cannot be listed."""
+    folders = [root]
+    for folder in folders:
+        try:
+            held = filesystem.get_file_info(fs.FileSelector(folder))
+        except PermissionError as error:
+            if folder == root:
+                raise
+            closed[folder] = str(error)
+            continue
+        folders += [info.path for info in held if info.type == fs.FileType.Directory]
+        yield from held
 
 
 def _literal_part(path: str) -> str:

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from etl.core.errors import ConfigError, SourceError
 from etl.core.layouts import RESERVED, detect_layout, flat_column, needed_columns
 from etl.sources.cursors import check_cursor_type, find_cursor
-from etl.sources.files import list_files, shares, unread
+from etl.sources.files import each_read, list_files, mark_of, unread, unreadable
 from etl.sources.footers import CLOCK_KEYS, newest_bound, partition_outside, partition_start, row_groups, runs
 from etl.sources.rows import Part, batches_of, positions, with_constants
 
@@ -42,6 +41,9 @@ _BATCH_BYTES = 64 * 2**20
 #: How many files are opened at most to know how far the source has got.
 _FOOTERS = 16
 
+#: What a file that is none cannot be.
+_AS = "read as Parquet"
+
 #: What Hive calls a folder whose rows have no value.
 _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
@@ -50,8 +52,8 @@ class ParquetSource:
     """Parquet files at ``path``: a file, folder, glob or ``s3://``, ``gs://``, ``az://`` URL (``Source``).
 
     ``layout``: ``auto`` tells it for each file by its columns. ``cursor``: the column windows are cut on, by
-    default ``receivedAt`` or ``received_at``. A relative ``path`` starts at ``base``. Credentials of object
-    stores come from their usual places.
+    default ``receivedAt`` or ``received_at``. A relative ``path`` starts at ``base``. ``exclude``: globs of files to
+    leave out. Credentials of object stores come from their usual places.
     """
 
     def __init__(
@@ -62,8 +64,9 @@ class ParquetSource:
         cursor: str | None = None,
         batch_rows: int = 50_000,
         base: Path = Path(),
+        exclude: Collection[str] = (),
     ) -> None:
-        self._path, self._base = path, base
+        self._path, self._base, self._exclude = path, base, exclude
         self._layout, self._cursor = layout, cursor
         self._batch_rows = batch_rows
 
@@ -75,26 +78,16 @@ class ParquetSource:
     ) -> Iterator[EventBatch]:
         """See ``Source.batches``: file by file in order of their names; a mark tells a file's version.
 
-        Raises ``ConfigError`` if the first file read has no cursor column, ``SourceError`` if a later one has
-        none, if a file cannot be read, or if ``path`` matches nothing at all.
+        Raises ``ConfigError`` if no file has the cursor column; ``SourceError``, after all others were read, for
+        files that lack it or cannot be read, and at once if ``path`` matches nothing at all.
         """
-        begun = False
-        files = list_files(self._path, self._base, ENDINGS, skip=_NOT_DATA)
-        files = unread([file for file in files if not self._outside(file, window)], done)
-        for file, share in shares(files):
-            try:
-                for batch in self._file_batches(file, window, paths):
-                    begun = True
-                    yield replace(batch, done=share(batch.done or 0.0))
-            except ConfigError as error:
-                if begun:  # events may have been sent by now, so this is no usage error any more
-                    raise SourceError(str(error)) from error
-                raise
+        files = unread([file for file in self._files() if not self._outside(file, window)], done)
+        yield from each_read(files, lambda file: self._file_batches(file, window, paths))
 
     def check(self) -> None:
         """Opens the first and the last file and looks for the cursor column."""
-        files = list_files(self._path, self._base, ENDINGS, skip=_NOT_DATA)
-        for file in {files[0], files[-1]}:
+        files = self._files()
+        for file in {*files[:1], *files[-1:]}:
             with _open(file) as parquet:
                 self._shape(file, parquet)
 
@@ -103,7 +96,7 @@ class ParquetSource:
 
         None where that is not cheap, or footers do not tell it: text cursors, no statistics.
         """
-        files = list_files(self._path, self._base, ENDINGS, skip=_NOT_DATA)
+        files = self._files()
         last = _last(files) if self._by_receipt else files
         if len(last) > _FOOTERS:
             return None
@@ -116,10 +109,17 @@ class ParquetSource:
                 groups += row_groups(parquet.metadata, cursor)
         return newest_bound(groups)
 
+    def missing(self, origins: Collection[str]) -> set[str]:
+        """See ``Source.missing``."""
+        return set(origins) - {file.name for file in self._files()}
+
+    def _files(self) -> list[File]:
+        return list_files(self._path, self._base, ENDINGS, _NOT_DATA, self._exclude)
+
     def _file_batches(
         self, file: File, window: Window, paths: Collection[events.Path] | None
     ) -> Iterator[EventBatch]:
-        mark = _mark(file)
+        mark = mark_of(file, _AS)
         with _open(file) as parquet:
             schema, layout, cursor = self._shape(file, parquet)
             constants = _constants(file, schema, layout, paths)
@@ -165,20 +165,13 @@ def _last(files: list[File]) -> list[File]:
     return files if any(start is None for start, _ in starts) else [f for start, f in starts if start == last]
 
 
-def _mark(file: File) -> str:
-    try:
-        return file.mark
-    except OSError as error:
-        raise _unreadable(file, error) from error
-
-
 def _open(file: File) -> pq.ParquetFile:
     try:
         if file.local:
             return pq.ParquetFile(file.path, pre_buffer=False)
         return pq.ParquetFile(file.path, filesystem=file.filesystem)
     except (OSError, pa.ArrowException) as error:
-        raise _unreadable(file, error) from error
+        raise unreadable(file, str(error), _AS) from error
 
 
 def _read(
@@ -196,15 +189,7 @@ def _read(
             yield pa.table(batch), first
             first += batch.num_rows
     except (OSError, pa.ArrowException) as error:
-        raise _unreadable(file, error) from error
-
-
-def _unreadable(file: File, error: Exception) -> SourceError:
-    reason = str(error).partition("\n")[0].rstrip(".")
-    return SourceError(
-        f"{file.name} cannot be read as Parquet: {reason}. Replace the file or take it out of source.path, "
-        f"then run again; nothing of the window is marked complete."
-    )
+        raise unreadable(file, str(error), _AS) from error
 
 
 def _constants(

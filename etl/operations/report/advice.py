@@ -37,8 +37,8 @@ LETTERS = {
     "its delay, and at destination.max_age.",
     "in_future": "Nothing to do if the time is right: a run sends them once they are due. If it is wrong, look at the "
     "clock of whoever writes timestamp, and discard the letters so that they are not billed later.",
-    "unreadable": "The row could not be read, so nobody knows whether it was billable. Look at the file at the line "
-    "named, repair or replace it, and run its time again; then discard the letter.",
+    "unreadable": "The row, file or table could not be read, so nobody knows whether it was billable. Repair or replace "
+    "it; a whole file or table is read by the next run, the time of a row has to be run again. Then discard its letter.",
 }
 
 STAGES = {
