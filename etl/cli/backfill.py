@@ -16,6 +16,7 @@ from etl.cli.options import (
     time_option,
 )
 from etl.core import logs
+from etl.core.outcomes import OUTCOMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,8 +99,8 @@ class _Lines:
         what = f"{report.unsent:,} to send" if report.dry_run else f"{report.sent:,} sent"
         more = "".join(
             f", {value:,} {name}"
-            for name in ("already_sent", "too_old", "rejected", "drift", "in_future")
-            if (value := getattr(report, name))
+            for name in OUTCOMES
+            if name not in ("sent", "unsent") and (value := getattr(report, name))
         )
         left = f"; about {seconds_left / 60:.0f} min left" if seconds_left >= 60 else ""
         click.echo(f"{number:>4}/{of}  {day}  {what}{more}{left}", err=True)

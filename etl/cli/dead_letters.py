@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from etl.cli.options import config_option, json_option, load
+from etl.core.outcomes import LETTERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from etl.config import Config
     from etl.state import StateStore
 
-OUTCOMES = ("rejected", "drift", "too_old", "in_future", "unreadable")
-
 
 def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
     """Which letters: by number, outcome, stage, subscription or run."""
@@ -26,7 +25,7 @@ def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--run", "run_id", help="First recorded by this run."),
         click.option("--subscription", help="Of this subscription."),
         click.option("--stage", help="Rejected at this stage."),
-        click.option("--outcome", type=click.Choice(OUTCOMES), help="With this outcome."),
+        click.option("--outcome", type=click.Choice(LETTERS), help="With this outcome."),
         click.argument("numbers", nargs=-1, type=int),
     ):
         command = option(command)
@@ -186,7 +185,7 @@ def _listed(found: pd.DataFrame, limit: int) -> list[str]:
 
 def _where(row: Any) -> str:
     name = str(row.origin.rsplit("/", 1)[-1])
-    return f"{name}:{row.row}" if row.row or row.outcome != "unreadable" else name
+    return f"{name}:{row.row}" if row.row or row.outcome != "broken" else name
 
 
 def _id(row: Any) -> str:

@@ -13,19 +13,12 @@ import orjson
 
 from etl.core import logs
 from etl.core.errors import ConfigError, EtlError
-from etl.core.report import OUTCOMES, Report
+from etl.core.outcomes import BY_NAME, OUTCOMES
+from etl.core.report import Report
 from etl.core.windows import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-#: What each outcome that needs a look means, and where to look.
-_ADVICE = {
-    "rejected": "could not be made into a usage event, or Metronome refused it",
-    "drift": "was sent before with other content; Metronome keeps the first",
-    "too_old": "is older than max_age; Metronome would not take it",
-    "in_future": "is more than 24 hours ahead; held until it is due",
-}
 
 
 def print_json(value: Any) -> None:
@@ -140,7 +133,8 @@ def summary(report: Report) -> list[str]:
     for outcome in OUTCOMES:
         number = getattr(pairs, outcome)
         if number or outcome == "sent":
-            lines.append(f"  {outcome:<13}{number:>7,}  {_ADVICE.get(outcome, '')}".rstrip())
+            meaning = BY_NAME[outcome].meaning if BY_NAME[outcome].to_look_at else ""
+            lines.append(f"  {outcome:<13}{number:>7,}  {meaning}".rstrip())
     if counts.broken:
         lines.append(f"broken    {counts.broken:>12,} files or tables that COULD NOT BE READ")
     if counts.released:

@@ -29,7 +29,7 @@ class Config(Root):
     """A config file, validated and frozen. Relative paths and times are resolved; secrets print as stars.
 
     Secrets whose variable is not set stay open, so that ``map``, ``fields`` and plain ``check`` work without
-    them (DESIGN §6): ask for them with ``require_token``, ``source_url`` and ``state_url``.
+    them: ask for them with ``require_token``, ``source_url`` and ``state_url``.
     """
 
     source: Source = Field(description="Where track events come from.")

@@ -1,4 +1,4 @@
-"""The sections of a config (DESIGN §5) as frozen models. Wording and file positions are ``loading``'s."""
+"""The sections of a config as frozen models. Wording and file positions are ``loading``'s."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def duration_text(duration: timedelta) -> str:
 
 
 def parse_time(text: str) -> datetime:
-    """An ISO 8601 date or time as aware UTC; without a zone it is UTC (DESIGN §5).
+    """An ISO 8601 date or time as aware UTC; without a zone it is UTC.
 
     Raises:
         ValueError: anything else; the message completes "the key …".

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from etl.config.models import SubscriptionSection
     from etl.core.subscription import Subscription
 
-#: Segment's limit for one destination (DESIGN §2).
+#: Segment's limit for one destination (Segment's documentation, "Actions").
 MAX_SUBSCRIPTIONS = 50
 
 
 def check_versions(sections: Mapping[int, SubscriptionSection], document: Document) -> None:
     """Note too many subscriptions, and names that two share at the same time.
 
-    Versions of one subscription share its name and count once; they must be disjoint in ``[from, until)``
-    (DESIGN §8, editing a subscription).
+     Versions of one subscription share its name and count once; they must be disjoint in ``[from, until)``
+    .
     """
     names = {section.name for section in sections.values()}
     if len(names) > MAX_SUBSCRIPTIONS:

@@ -1,12 +1,14 @@
-"""What a run counted, and how it reads. The field names are the contract of DESIGN §6."""
+"""What a run counted, and how it reads. The field names are a contract: scripts read them."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
+from etl.core.outcomes import BY_NAME, LETTERS, OUTCOMES, ROWS
 from etl.core.windows import rfc3339
 
 if TYPE_CHECKING:
@@ -15,10 +17,10 @@ if TYPE_CHECKING:
 
     from etl.core.windows import Window
 
-#: What a pair can become; ``matched`` is their sum (DESIGN §1).
-OUTCOMES = ("sent", "already_sent", "duplicate", "drift", "too_old", "in_future", "rejected", "unsent")
+#: What a pair ends as while a run counts; what is left of ``matched`` is the last, ``unsent``.
+_ENDS = OUTCOMES[:-1]
 
-#: The fields of a report as ``--json`` prints them → what they tell. Figures that are not known are null.
+#: The fields of a report as ``--json`` prints them → what they mean. Figures that are not known are null.
 FIELDS: Final[dict[str, str]] = {
     "run_id": "name of the run in the state database; null where none began",
     "exit_code": "what the command exits with",
@@ -27,17 +29,9 @@ FIELDS: Final[dict[str, str]] = {
     "complete": "whether every pair of the window came to an end; always false of a dry run",
     "read": "rows of any type inside the window, repeats included, without those of files that were skipped",
     "filtered": "rows that no subscription matched",
-    "unreadable": "broken rows; not in `read`",
-    "broken": "parts of the source (files, tables) that could not be read; all others were",
+    **{name: f"{BY_NAME[name].of}s: each {BY_NAME[name].meaning}" for name in ROWS},
     "matched": "pairs of a track event and a subscription; the sum of the outcomes from `sent` to `unsent`",
-    "sent": "pairs that Metronome confirmed",
-    "already_sent": "pairs that were in the sent log, with the same content",
-    "duplicate": "pairs whose id an earlier pair of this run had",
-    "drift": "pairs that were in the sent log with other content; not sent",
-    "too_old": "pairs older than `destination.max_age`; not sent",
-    "in_future": "pairs more than 24 hours ahead, which are held; and those of them that are due and were discarded",
-    "rejected": "pairs that could not be made into a usage event, or that Metronome refused",
-    "unsent": "pairs that came to no end: 0 when complete; in a dry run, what would be sent",
+    **{name: f"pairs: each {BY_NAME[name].meaning}" for name in OUTCOMES},
     "requests": "requests to Metronome",
     "retries": "requests that were tried again",
     "released": "held pairs of earlier runs that came due and were sent; not in `matched`",
@@ -50,27 +44,25 @@ FIELDS: Final[dict[str, str]] = {
 }
 
 
-@dataclass
-class PairCounts:
-    """Pairs of one subscription, by outcome."""
+class PairCounts(SimpleNamespace):
+    """Pairs of one subscription: ``matched``, and an attribute for each outcome that a pair ends as."""
 
-    matched: int = 0
-    sent: int = 0
-    already_sent: int = 0
-    duplicate: int = 0
-    drift: int = 0
-    too_old: int = 0
-    in_future: int = 0
-    rejected: int = 0
+    def __init__(self) -> None:
+        super().__init__(**dict.fromkeys(("matched", *_ENDS), 0))
 
     @property
     def unsent(self) -> int:
         """Matched pairs that came to no end: 0 in a complete run; in a dry run, what would be sent."""
-        return self.matched - sum(int(getattr(self, outcome)) for outcome in OUTCOMES[:-1])
+        return int(self.matched - sum(getattr(self, outcome) for outcome in _ENDS))
+
+    def add(self, other: PairCounts) -> None:
+        """Add what was counted elsewhere."""
+        for name, number in vars(other).items():
+            setattr(self, name, getattr(self, name) + number)
 
     def as_dict(self) -> dict[str, int]:
         """The counts with ``unsent``, in the contract's order."""
-        return {**asdict(self), "unsent": self.unsent}
+        return {**vars(self), "unsent": self.unsent}
 
 
 @dataclass
@@ -119,12 +111,12 @@ class Counts:
 
     def include(self, other: Counts) -> None:
         """Add what another run counted."""
-        for name in ("read", "filtered", "unreadable", "broken", "requests", "retries", "released"):
+        for name in ("read", "filtered", *ROWS, "requests", "retries", "released"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.add_new_letters(other.new_letters)
-        for name, counts in other.by_subscription.items():
-            for f in fields(PairCounts):
-                self.add(f.name, {name: getattr(counts, f.name)})
+        with self._lock:
+            for name, counts in other.by_subscription.items():
+                self.of(name).add(counts)
 
     @property
     def pairs(self) -> PairCounts:
@@ -132,8 +124,7 @@ class Counts:
         total = PairCounts()
         with self._lock:  # else a count added meanwhile shows as an outcome without its match
             for counts in self.by_subscription.values():
-                for f in fields(PairCounts):
-                    setattr(total, f.name, getattr(total, f.name) + getattr(counts, f.name))
+                total.add(counts)
         return total
 
     def as_dict(self) -> dict[str, Any]:
@@ -145,8 +136,7 @@ class Counts:
         return {
             "read": self.read,
             "filtered": self.filtered,
-            "unreadable": self.unreadable,
-            "broken": self.broken,
+            **{name: getattr(self, name) for name in ROWS},
             **self.pairs.as_dict(),
             "requests": self.requests,
             "retries": self.retries,
@@ -187,18 +177,8 @@ class Report:
 
     @property
     def to_look_at(self) -> int:
-        """What somebody should look at: rejected, drift, too_old and in_future pairs, unreadable rows, broken parts."""
-        if self.counts is None:
-            return 0
-        pairs = self.counts.pairs
-        return (
-            pairs.rejected
-            + pairs.drift
-            + pairs.too_old
-            + pairs.in_future
-            + self.counts.unreadable
-            + self.counts.broken
-        )
+        """Pairs and rows that somebody has to look at."""
+        return 0 if self.counts is None else sum(self.counts.as_dict()[name] for name in LETTERS)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready, keys in the contract's order."""

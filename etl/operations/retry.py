@@ -14,6 +14,7 @@ import numpy as np
 
 from etl.core.errors import EtlError
 from etl.core.ids import digests
+from etl.core.outcomes import RETRIED
 from etl.core.windows import Window
 from etl.operations.repair import Kept, Repair, batch_of, repairs
 from etl.pipeline import wiring
@@ -106,7 +107,7 @@ def retry(
     Raises a subclass of ``EtlError`` as a run does; what was sent until then is recorded.
     """
     retried = Retried()
-    pairs = letters[letters["outcome"].isin(["rejected", "too_old", "drift"])]
+    pairs = letters[letters["outcome"].isin(RETRIED)]
     for name in dict.fromkeys(pairs["subscription"]):
         _retry_one(config, str(name), pairs[pairs["subscription"] == name], retried, dry_run, interrupted)
     return retried

@@ -88,18 +88,5 @@ def _error(stopping: Sequence[BrokenPart]) -> SourceError | None:
 
 
 def _letter(origin: str, reason: str, digest: str | None) -> DeadLetter:
-    return DeadLetter(
-        subscription="",
-        outcome="unreadable",
-        stage="",
-        reason=reason,
-        origin=origin,
-        row=0,
-        cursor=None,
-        message_id=None,
-        transaction_id=None,
-        customer_id=None,
-        event=None,
-        body=None,
-        digest=digest,
-    )
+    nothing = dict.fromkeys(("cursor", "message_id", "transaction_id", "customer_id", "event", "body"))
+    return DeadLetter("", "broken", "", reason, origin, 0, digest=digest, **nothing)

@@ -1,4 +1,4 @@
-"""Which window a scheduled run takes, and what each subscription bills of a window (DESIGN §8). Pure.
+"""Which window a scheduled run takes, and what each subscription bills of a window. Pure.
 
 State is kept per subscription *name*: its versions share a name and have disjoint ``[from, until)``.
 """

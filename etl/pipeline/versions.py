@@ -1,4 +1,4 @@
-"""Edited subscriptions: an event that one version may have billed is never billed by another (DESIGN §8). Pure.
+"""Edited subscriptions: an event that one version may have billed is never billed by another. Pure.
 
 A changed trigger or mapping can make another ``transaction_id`` for the same event, which Metronome would bill a
 second time. So a version may only take moments of the cursor's time line that no other version of its name has

@@ -17,7 +17,7 @@ from etl.core.ports import RunPlan, SubscriptionVersion
 from etl.core.windows import ALL_TIME, Window, rfc3339
 from etl.pipeline.limits import Limits
 from etl.pipeline.pairs import Billing
-from etl.pipeline.recorder import Breaker
+from etl.pipeline.recorder import CircuitBreaker
 from etl.pipeline.run import Job
 from etl.pipeline.schedule import History, billed_part, lifetime, schedule
 from etl.pipeline.versions import refuse_edits
@@ -175,7 +175,7 @@ def _job(
         plan=plan,
         billings=billings,
         limits=Limits(config.limits.property_value, config.limits.property_value_bytes),
-        breaker=lambda: Breaker(
+        breaker=lambda: CircuitBreaker(
             breaker.rejected_ratio, breaker.rejected_pairs, breaker.refused_chunks, breaker.enabled
         ),
         max_age=config.destination.max_age,

@@ -75,7 +75,7 @@ def is_text(held: pa.DataType) -> bool:
 def instants(column: pa.Array) -> pa.Array:
     """``column`` as ``timestamp[us, UTC]``; null where it is null or tells no instant.
 
-    Any unit (finer ones are cut to microseconds) and any zone; without a zone it is UTC (FACTS §2.3).
+    Any unit (finer ones are cut to microseconds) and any zone; without a zone it is UTC (as Segment's ``loaded_at`` is documented).
     """
     if pa.types.is_timestamp(column.type):
         return _rescaled(column)

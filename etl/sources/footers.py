@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from etl.core.windows import Window
 
-#: Names of folders that say when Segment received the rows in them (FACTS §3.1).
+#: Names of folders that say when Segment received the rows in them (Segment's documentation, "Segment Data Lakes").
 CLOCK_KEYS = frozenset({"year", "month", "day", "hour", "hr", "date", "dt"})
 
 #: A partition is left out only if it is this far outside the window: nothing says in which zone its day is.

@@ -1,7 +1,7 @@
 """Track events in raw logs: JSON lines as Segment's S3 destination writes them, gzipped or plain.
 
 The most faithful storage there is: names, nesting, ``integrations`` and every digit are the event's own
-(FACTS §3.2). Nothing but the top level of a line is taken apart here, and no number is read.
+(Segment's documentation, "AWS S3 Destination"). Nothing but the top level of a line is taken apart here, and no number is read.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _BATCH_BYTES = 32 * 2**20
 #: How many bytes are asked of an object store at once.
 _READ_BYTES = 4 * 2**20
 
-#: The folder of one day's logs: the day it was received, in milliseconds since 1970 (FACTS §3.2).
+#: The folder of one day's logs: the day it was received, in milliseconds since 1970 (Segment's documentation, "AWS S3 Destination").
 _DAY_FOLDER = re.compile(r"\d{13}")
 
 

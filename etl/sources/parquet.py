@@ -1,6 +1,6 @@
 """Track events in Parquet: exports, data lakes, warehouse unloads.
 
-A file's events keep that file's own types: nothing is unified or cast across files (DESIGN §8). A file is
+A file's events keep that file's own types: nothing is unified or cast across files. A file is
 read row group by row group, so memory does not depend on how many files there are or how long they are.
 """
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 ENDINGS = (".parquet", ".parq", ".pq")
 
-#: Folders of a Segment data lake that hold no events (FACTS §3.1).
+#: Folders of a Segment data lake that hold no events (Segment's documentation, "Segment Data Lakes").
 _NOT_DATA = frozenset({"segment-stage", "logs"})
 
 #: How many decoded bytes a batch may hold, about: fewer rows are read at once where rows are huge.

@@ -1,6 +1,6 @@
 """Track events in a Segment warehouse: the table of each event, or the rows of a query of the user's own.
 
-An event's own table has its properties as columns; ``tracks`` has only what all events share (FACTS §2.1). Nothing
+An event's own table has its properties as columns; ``tracks`` has only what all events share (Segment's documentation, "Warehouse Schemas"). Nothing
 but ``SELECT`` is ever sent, every statement is a file of ``sql/extract``, and names reach it quoted as the catalog
 spells them.
 """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from etl.core.outcomes import HELD
 from etl.core.ports import BrokenLetter, DeadLetter, HeldLetter
 from etl.state.schema import dead_letters, take_numbers
 from etl.state.sent_log.rows import restored, storable
@@ -46,7 +47,7 @@ def same(pipeline: str, account: str, letter: DeadLetter) -> bytes:
     at = letter.cursor.isoformat() if letter.cursor else None
     place = [letter.message_id] if letter.message_id else [letter.origin, letter.row, at]
     trouble = [letter.transaction_id, letter.digest]
-    if letter.outcome in ("rejected", "unreadable"):
+    if letter.outcome in ("rejected", "unreadable", "broken"):
         trouble = [letter.stage, letter.reason, *([letter.digest] if letter.digest else [])]
     content = [pipeline, account, letter.subscription, letter.outcome, *trouble, *place]
     text = "\n".join(storable(repr(part)) for part in content)
@@ -138,7 +139,7 @@ def _row(letter: DeadLetter, keep_events: bool) -> dict[str, Any]:
     row |= {name: None if row[name] is None else storable(row[name]) for name in _TEXTS}
     if not keep_events:
         # A held usage event is still to be sent, and its row may never be read again: its body stays until then.
-        row |= {"event": None, "body": row["body"] if letter.outcome == "in_future" else None}
+        row |= {"event": None, "body": row["body"] if letter.outcome in HELD else None}
     return row
 
 
@@ -152,22 +153,22 @@ def letter_of(row: Any) -> DeadLetter:
 def held(
     connection: sa.Connection, pipeline: str, account: str, due_before: datetime
 ) -> Iterator[HeldLetter]:
-    """Open ``in_future`` letters that may be sent by now, the earliest first."""
+    """Open held letters that may be sent by now, the earliest first."""
     columns = dead_letters.c
     query = sa.select(dead_letters).where(
         columns.pipeline == pipeline, columns.account == account, columns.status == "open",
-        columns.outcome == "in_future", columns.due <= due_before,
+        columns.outcome.in_(HELD), columns.due <= due_before,
     )  # fmt: skip
     for row in connection.execute(query.order_by(columns.due, columns.letter)):
         yield HeldLetter(row.letter, letter_of(row))
 
 
 def discarded(connection: sa.Connection, pipeline: str, account: str) -> frozenset[tuple[str, str]]:
-    """(subscription, transaction_id) of the ``in_future`` letters that somebody discarded."""
+    """(subscription, transaction_id) of the held letters that somebody discarded."""
     columns = dead_letters.c
     query = sa.select(columns.subscription, columns.transaction_id).where(
         columns.pipeline == pipeline, columns.account == account, columns.status == "discarded",
-        columns.outcome == "in_future", columns.transaction_id.is_not(None),
+        columns.outcome.in_(HELD), columns.transaction_id.is_not(None),
     )  # fmt: skip
     return frozenset((restored(name), restored(id_)) for name, id_ in connection.execute(query))
 
@@ -177,7 +178,7 @@ def broken_parts(connection: sa.Connection, pipeline: str, account: str) -> list
     columns = dead_letters.c
     query = sa.select(dead_letters).where(
         columns.pipeline == pipeline, columns.account == account, columns.status.in_(("open", "discarded")),
-        columns.outcome == "unreadable", columns.row == 0,
+        columns.outcome == "broken",
     )  # fmt: skip
     return [
         BrokenLetter(

@@ -35,7 +35,7 @@ def utc_now() -> datetime:
 
 
 class StateStore(Archive):
-    """Implements ``ports.State``. Opens nothing before it is asked something."""
+    """The state database. Opens nothing before it is asked something."""
 
     def __init__(
         self,
@@ -53,7 +53,11 @@ class StateStore(Archive):
 
     @contextmanager
     def begin(self, plan: RunPlan) -> Iterator[Run]:
-        """Lock the window and open a run; see ``ports.State``."""
+        """Lock the window and open a run.
+
+        Raises ``WindowBusyError`` (an overlapping window is being run), ``ConfigError`` (the token was seen under
+        another account), ``StateError``.
+        """
         self.database.prepare()
         lock = window_lock(self.database, plan.pipeline, plan.window)
         with ExitStack() as stack:
@@ -101,7 +105,7 @@ class StateStore(Archive):
 
     @contextmanager
     def peek(self, plan: RunPlan) -> Iterator[View]:
-        """The view of a dry run; see ``ports.State``."""
+        """The view of a dry run: looks up, records nothing, locks nothing, creates nothing."""
         with self.database.reading() as reader:
             with reader.begin():
                 ledger.refuse_foreign_token(reader, plan.fingerprint, plan.account)
@@ -122,7 +126,7 @@ class StateStore(Archive):
             return ledger.complete_intervals(connection, pipeline, account)
 
     def touched(self, pipeline: str, account: str) -> dict[tuple[str, str], list[Window]]:
-        """(name, version) → the windows it may have billed, merged."""
+        """(name, version) → the windows it may have billed (``RunPlan.touches``), merged."""
         with self.database.reading() as connection:
             return ledger.touched(connection, pipeline, account)
 

@@ -60,7 +60,7 @@ def test_a_file_that_is_still_uploaded_holds_back_none_of_the_others(
     assert "b.gz cannot be read: the compressed data end too early" in report["error"]["message"]
     assert {"a1", "a2", "c1"} <= set(workspace.standin.ids())
     (letter,) = letters(command)
-    assert (letter["outcome"], Path(letter["origin"]).name, letter["row"]) == ("unreadable", "b.gz", 0)
+    assert (letter["outcome"], Path(letter["origin"]).name, letter["row"]) == ("broken", "b.gz", 0)
     assert "no scheduled window is complete yet" in command("status").out
     again, second = reported(command)
     assert (again, second["broken"], second["new_letters"]) == (3, 1, 0)

@@ -13,7 +13,8 @@ from etl.authoring.lints.sample import sample_findings
 from etl.authoring.lints.trigger import tested_paths, trigger_findings
 from etl.config import draft_config
 from etl.transform.fql import FqlError, compile_trigger
-from etl.transform.mapping import validation
+from etl.transform.mapping import compiler
+from etl.transform.mapping.directives import DIRECTIVES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -87,7 +88,7 @@ def _problems(subscriptions: Mapping[int, Subscription]) -> Iterator[tuple[KeyPa
             compile_trigger(subscription.trigger)
         except FqlError as error:
             yield (*here, "trigger"), str(error).removeprefix("the trigger ")
-        for text in validation.problems(subscription.mapping):
+        for text in compiler.problems(subscription.mapping):
             yield _mapping_problem((*here, "mapping"), text)
     for position, text in same_ids(_compiled(subscriptions)):
         yield ("subscriptions", position, "mapping", "transaction_id"), text
@@ -101,7 +102,7 @@ def _mapping_problem(key: KeyPath, text: str) -> tuple[KeyPath, str]:
 
 def _near_directive(wrong: str) -> str:
     name = wrong.removeprefix("has an invalid directive: ")
-    near = get_close_matches(name, validation.DIRECTIVES, n=1) if name != wrong else []
+    near = get_close_matches(name, DIRECTIVES, n=1) if name != wrong else []
     return f'; did you mean "{near[0]}"?' if near else ""
 
 

@@ -1,6 +1,7 @@
 """Surprises in mappings: what the five fields will hold, where that is hardly what their author meant.
 
-Source of the rules: SEGMENT_SEMANTICS §2 to §6, FACTS §1.4 for ids, DESIGN §8 for times.
+Source of the rules: Segment's documentation of mappings and of its Metronome destination, and Metronome's API
+reference on usage events and their ids.
 """
 
 from __future__ import annotations
@@ -8,11 +9,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from etl.authoring.lints.directives import directive_findings
-from etl.authoring.lints.expression import Directive, Raw, directive_of, reads, segments, walk
 from etl.authoring.lints.finding import Finding
+from etl.authoring.lints.tree import Node, Raw, directive_of, reads, walk
 from etl.core.subscription import FIELDS
-from etl.transform.mapping.validation import DIRECTIVES
+from etl.transform.javascript.values import split_path
+from etl.transform.mapping.directives import DIRECTIVES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,7 @@ _LEAKING_FIELD = "dynamicAuthSettings"
 def mapping_findings(mapping: Any) -> Iterator[Finding]:
     """Everything surprising about one mapping; keys are relative to it."""
     for node in walk(mapping):
-        yield from _directive(node) if isinstance(node, Directive) else _raw(node)
+        yield from _directive(node) if isinstance(node, Node) else _raw(node)
     if not isinstance(mapping, dict) or directive_of(mapping):
         return
     yield from _fields(mapping)
@@ -34,16 +35,18 @@ def mapping_findings(mapping: Any) -> Iterator[Finding]:
     yield from _timestamp(mapping.get("timestamp"))
 
 
-def _directive(node: Directive) -> Iterator[Finding]:
-    in_list = any(isinstance(part, int) for part in node.key)
-    if in_list and node.name not in DIRECTIVES:
+def _directive(node: Node) -> Iterator[Finding]:
+    directive = DIRECTIVES.get(node.name)
+    if directive is not None:
+        for code, message, fix in directive.lint(node.argument):
+            yield Finding(code, message, fix, node.key)
+    elif any(isinstance(part, int) for part in node.key):
         yield Finding(
             "array-directive",
             f"{node.name} is no directive; inside a list Segment notices only when an event gets there, and fails",
             "Write the directive that was meant.",
             node.key,
         )
-    yield from directive_findings(node)
 
 
 def _raw(node: Raw) -> Iterator[Finding]:
@@ -107,7 +110,7 @@ def _transaction_id(value: Any) -> Iterator[Finding]:
 
 
 def _timestamp(value: Any) -> Iterator[Finding]:
-    times = {first for path in reads(value) for first in segments(path)[:1]} & _DELIVERY_TIMES
+    times = {first for path in reads(value) for first in split_path(path)[:1]} & _DELIVERY_TIMES
     for name in sorted(times):
         yield Finding(
             "timestamp-delivery",

@@ -1,4 +1,4 @@
-"""Two subscriptions that can match one event and give it one id: Metronome would keep only the first (DESIGN §8)."""
+"""Two subscriptions that can match one event and give it one id: Metronome would keep only the first."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from etl.authoring.lints.expression import bare, directive_of
 from etl.authoring.lints.finding import Finding
+from etl.authoring.lints.tree import directive_of
 from etl.config.versions import span
 from etl.transform.fql.disjoint import provably_disjoint
+from etl.transform.javascript.values import strip_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -94,7 +95,7 @@ def _shapes(expression: Any) -> frozenset[str]:
     """What an id can look like, with ``{path}`` for what comes from the event."""
     name, argument = directive_of(expression) or ("", None)
     if name in {"@path", "@template"} and isinstance(argument, str):
-        return frozenset({f"{{{bare(argument)}}}" if name == "@path" else _filled(argument)})
+        return frozenset({f"{{{strip_root(argument)}}}" if name == "@path" else _filled(argument)})
     if name == "@literal":
         return _shapes(argument)
     if name == "@if" and isinstance(argument, dict):

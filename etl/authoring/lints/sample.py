@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from etl.authoring.lints.expression import reads, segments
 from etl.authoring.lints.finding import Finding
+from etl.authoring.lints.tree import reads
 from etl.transform import columns
-from etl.transform.javascript.values import UNDEFINED
+from etl.transform.javascript.values import UNDEFINED, split_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,8 +41,8 @@ def sample_findings(compiled: Compiled, sample: Roots) -> Iterator[Finding]:
 
 def _cells(expression: Any, events: Roots) -> dict[str, list[Any]]:
     """For each path the expression reads, what the events hold there."""
-    found = {path: tuple(segments(path)) for path in reads(expression)}
-    return {path: columns.cells(events.column(keys)) for path, keys in found.items() if keys}
+    paths = {path: split_path(path) for path in reads(expression)}
+    return {path: columns.cells(events.column(keys)) for path, keys in paths.items() if keys}
 
 
 def _customer_id(expression: Any, events: Roots) -> Iterator[Finding]:

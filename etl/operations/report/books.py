@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import sqlalchemy as sa
 
-from etl.core.report import OUTCOMES
+from etl.core.outcomes import LETTERS, OUTCOMES
 from etl.core.sql import statement
 from etl.state.schema import microseconds, runs
 from etl.state.sent_log.rows import restored
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 LISTED = 500
 #: Distances between runs that the usual one is taken from.
 _DISTANCES = 200
-_TO_LOOK_AT = ("rejected", "drift", "too_old", "in_future", "unreadable")
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class RunLine:
     @property
     def to_look_at(self) -> int:
         """Pairs and rows of this run that somebody should look at."""
-        return sum(self.counts.get(name, 0) for name in _TO_LOOK_AT)
+        return sum(self.counts.get(name, 0) for name in LETTERS)
 
 
 @dataclass
@@ -113,7 +112,7 @@ class Books:
 
     @property
     def adds_up(self) -> bool:
-        """The identity of DESIGN §1: every matched pair has exactly one outcome."""
+        """The identity: every matched pair has exactly one outcome."""
         return self.totals["matched"] == sum(self.totals[outcome] for outcome in OUTCOMES)
 
 

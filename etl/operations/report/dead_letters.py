@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from etl.core.outcomes import HELD
 from etl.state.schema import dead_letters
 from etl.state.sent_log.rows import restored
 
@@ -80,7 +81,7 @@ class Letters:
     @property
     def held(self) -> int:
         """Those that later runs send by themselves, once they are due."""
-        return self.open["in_future"]
+        return sum(self.open[outcome] for outcome in HELD)
 
 
 def letters(connection: sa.Connection, scope: Scope, books: Books, *, events: bool) -> Letters:

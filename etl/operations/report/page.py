@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from etl.core.report import OUTCOMES
+from etl.core.outcomes import BY_NAME, OUTCOMES, ROWS
 from etl.core.windows import rfc3339
 from etl.operations.report import plots, wording
-from etl.operations.report.advice import MEANINGS, advice, fill_gap
+from etl.operations.report.advice import advice, fill_gap
 from etl.operations.report.plots import Series, series
 from etl.operations.report.verdict import verdict
 
@@ -36,16 +36,16 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 def render(data: ReportData) -> str:
     """The page. The same data give the same text."""
-    style, script = _text("report.css"), _text("report.js")
+    style, script = f"{_text('report.css')}\n{plots.colours()}", _text("report.js")
     return _environment().get_template("report.html").render(
         data=data,
         verdict=verdict(data),
         title=_title(data),
         policy=_policy(style, script),
-        # Both are files of this package, and hold nothing else.
+        # Both are files of this package and its table of colours, and hold nothing else.
         style=Markup(style),  # noqa: S704
         script=Markup(script),  # noqa: S704
-        outcomes=[(name, data.books.totals[name], MEANINGS[name]) for name in OUTCOMES],
+        outcomes=[(name, data.books.totals[name], f"It {BY_NAME[name].meaning}.") for name in OUTCOMES],
         outcome_bar=_outcome_bar(data),
         times=_times(data),
         lag=_lag(data),
@@ -86,6 +86,7 @@ def _environment() -> Environment:
         "advice": advice,
         "fill_gap": fill_gap,
         "OUTCOMES": OUTCOMES,
+        "ROWS": ROWS,
     }
     return environment
 

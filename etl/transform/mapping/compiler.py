@@ -1,6 +1,6 @@
-"""A subscription's mapping, compiled once: its fields as columns, or what Segment finds wrong with it. Pure.
+"""A subscription's mapping, compiled once: its fields as columns, or what Segment refuses of it. Pure.
 
-Source: SEGMENT_SEMANTICS §5.
+Source: segmentio/action-destinations, its mapping kit.
 """
 
 from __future__ import annotations
@@ -12,15 +12,12 @@ from etl.transform import columns
 from etl.transform.columns import Failure
 from etl.transform.columns.tracks import Values
 from etl.transform.javascript.values import UNDEFINED, entries, kind
-from etl.transform.json.text import javascript_order
-from etl.transform.mapping import directives, lookup, shapes
-from etl.transform.mapping.expression import Expression, array_of, constant, failing, object_of, union
-from etl.transform.mapping.template import template
-from etl.transform.mapping.validation import is_directive, problems
+from etl.transform.mapping.directive import Build, prepare
+from etl.transform.mapping.directives import DIRECTIVES
+from etl.transform.mapping.expression import Expression, union
+from etl.transform.mapping.validation import is_directive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import pandas as pd
 
     from etl.core.layouts import Path
@@ -28,7 +25,7 @@ if TYPE_CHECKING:
 
 #: Far deeper than any real mapping; Python's own stack ends soon after.
 MAX_DEPTH = 100
-ROOT_DIRECTIVE = "__segment_internal_directive"
+_BUILD = Build(DIRECTIVES)
 
 
 @dataclass(frozen=True)
@@ -75,13 +72,18 @@ def compile_mapping(mapping: Any) -> Mapping:
         return Mapping((f"the mapping is nested more than {MAX_DEPTH} levels deep",))
     try:
         prepared = prepare({} if mapping is None else mapping)
-        if found := problems(prepared):
-            return Mapping(tuple(found))
+        if wrong := problems(prepared):
+            return Mapping(tuple(wrong))
         if is_directive(prepared) or isinstance(prepared, list):
-            return Mapping((), whole=build(prepared))
-        return Mapping((), fields={key: build(value) for key, value in prepared.items()})
+            return Mapping((), whole=_BUILD(prepared))
+        return Mapping((), fields={key: _BUILD(value) for key, value in prepared.items()})
     except ValueError as error:
         return Mapping((str(error),))
+
+
+def problems(mapping: Any) -> list[str]:
+    """What Segment reports about a mapping before any event; any problem fails every event."""
+    return _BUILD.problems(mapping)
 
 
 def _is_deeper(mapping: Any, limit: int) -> bool:
@@ -94,66 +96,6 @@ def _is_deeper(mapping: Any, limit: int) -> bool:
 
 def _members(part: Any) -> list[tuple[str, Any]]:
     return entries(part) if isinstance(part, (dict, list)) else []
-
-
-def prepare(mapping: Any) -> Any:
-    """A whole mapping as Segment processes it: the directive at its root, if any, gets the fields as ``mapping``.
-
-    Raises ``ValueError`` with Segment's words.
-    """
-    fields = dict(entries(mapping))
-    if not isinstance(mapping, dict) or ROOT_DIRECTIVE not in fields:
-        return fields
-    root = fields.pop(ROOT_DIRECTIVE)
-    if root is None:
-        raise ValueError("Cannot convert undefined or null to object")
-    members = entries(root)
-    if len(members) > 1:
-        raise ValueError("The root mapping must only have a single directive object")
-    if not members or not isinstance(members[0][1], (dict, list)):
-        raise ValueError("The root directive must be an object")
-    name, argument = members[0]
-    given = {**argument, "mapping": fields} if isinstance(argument, dict) else argument
-    return [given] if isinstance(root, list) else {name: given}
-
-
-def build(mapping: Any, *, exact: bool = False) -> Expression:
-    """An expression for any part of a mapping; see ``expression.Build``."""
-    if isinstance(mapping, list):
-        return array_of([build(item, exact=exact) for item in mapping])
-    if not isinstance(mapping, dict):
-        return constant(mapping)
-    if not is_directive(mapping):
-        return object_of(
-            {key: build(mapping[key], exact=exact) for key in javascript_order(mapping)}, exact=exact
-        )
-    name = next(key for key in mapping if key.startswith("@"))
-    if name not in _DIRECTIVES:
-        return failing(f"{name} is not a valid directive, got undefined")
-    return _DIRECTIVES[name](mapping[name], exact)
-
-
-_DIRECTIVES: dict[str, Callable[[Any, bool], Expression]] = {
-    "@path": lambda argument, _: lookup.path(argument, build),
-    "@template": lambda argument, _: template(argument, build),
-    "@literal": lambda argument, exact: directives.literal(argument, build, exact=exact),
-    "@if": lambda argument, exact: directives.if_(argument, build, exact=exact),
-    "@case": lambda argument, _: directives.case(argument, build),
-    "@replace": lambda argument, _: directives.replace(argument, build),
-    "@json": lambda argument, _: directives.json_(argument, build),
-    "@excludeWhenNull": lambda argument, exact: directives.exclude_when_null(argument, build, exact=exact),
-    "@flatten": lambda argument, exact: shapes.flatten(argument, build, exact=exact),
-    "@merge": lambda argument, exact: shapes.merge(argument, build, exact=exact),
-    "@arrayPath": lambda argument, exact: shapes.array_path(argument, build, exact=exact),
-    "@transform": lambda argument, exact: shapes.transform(argument, build, prepare, exact=exact),
-    "@liquid": lambda argument, _: _liquid(argument),
-}
-
-
-def _liquid(argument: Any) -> Expression:
-    from etl.transform.liquid import liquid  # its library takes a tenth of a second to load
-
-    return liquid(argument)
 
 
 # ---------------------------------------------------------------------------------------------- opening

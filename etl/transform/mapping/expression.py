@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from etl.transform import columns
 from etl.transform.columns import Failure
-from etl.transform.javascript.values import UNDEFINED, Value
+from etl.transform.javascript.values import UNDEFINED, Value, kind, truthy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -31,17 +31,12 @@ class Expression:
     constant: tuple[Value] | None = None
 
 
-class Build(Protocol):
-    """Compiles a part of a mapping."""
-
-    def __call__(self, mapping: Any, *, exact: bool = False) -> Expression:
-        """``exact``: objects keep keys that resolve to undefined, for ``@merge`` and ``@flatten``, which notice."""
-        ...
-
-
 def constant(value: Value) -> Expression:
     """The same value for every root."""
     return Expression(lambda roots: columns.repeated(value, len(roots)), frozenset(), (value,))
+
+
+NOTHING = constant(UNDEFINED)
 
 
 def failing(message: str) -> Expression:
@@ -58,6 +53,25 @@ def at(path: Path) -> Expression:
 def derived(function: Callable[[pd.Series], pd.Series], source: Expression) -> Expression:
     """A column made from another expression's column."""
     return Expression(lambda roots: function(source.column(roots)), source.paths)
+
+
+def by_row(name: str, source: Expression, look: Callable[[str, Value], Value]) -> Expression:
+    """``look`` of each root and the text that ``source`` yields for it; other than text fails as directive ``name``."""
+
+    def cell(text: Value, root: Value) -> Value:
+        if not isinstance(text, str):
+            return Failure(f"{name}: expected string, got {kind(text)}")
+        return look(text, root)
+
+    def column(roots: Roots) -> pd.Series:
+        return columns.tightened(zipped(cell, [source.column(roots), roots.whole()], len(roots)))
+
+    return Expression(column, None)
+
+
+def given(argument: dict[str, Any], key: str) -> bool:
+    """Whether a directive has a member, as Segment looks at it: a falsy one counts as missing."""
+    return truthy(argument.get(key, UNDEFINED))
 
 
 def union(expressions: Iterable[Expression]) -> frozenset[Path] | None:

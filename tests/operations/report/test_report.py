@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 import etl
-from etl.core.report import OUTCOMES
+from etl.core.outcomes import OUTCOMES
 from etl.operations.report import collect, period, single_run
 from etl.operations.report.verdict import verdict
 from etl.pipeline.wiring import state_of
