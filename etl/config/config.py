@@ -62,6 +62,11 @@ class Config(Root):
         """What the transform takes, in the order of the file; versions of one subscription share a name."""
         return tuple(section.subscription for section in self.subscription_sections)
 
+    @property
+    def was(self) -> dict[str, str]:
+        """New name → old name of renamed subscriptions."""
+        return {section.name: section.was for section in self.subscription_sections if section.was}
+
     def where(self, *key: str | int) -> str:
         """``configs/prod.yml:14: subscriptions[0].trigger``, for messages about ``key``."""
         return self._document.where(key)

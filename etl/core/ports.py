@@ -82,6 +82,10 @@ class Source(Protocol):
         """For ``etl check --online``: raises as ``batches`` would, reading next to nothing."""
         ...
 
+    def seen(self) -> Sequence[str]:
+        """For ``etl check``: what there is, what is taken for what, and what is ignored; reads no row. Raises as above."""
+        ...
+
     def newest(self) -> datetime | None:
         """The newest cursor value present, where that is cheap to know; else None."""
         ...
@@ -241,8 +245,10 @@ class RunPlan:
     """What a run is about to do; the state locks its window and keeps the rest with it.
 
     ``intervals``: subscription name → the part of the window that will be complete for it when the run is.
-    ``touches``: (name, version) → the part of the window that this version bills; kept before its first event is
+    ``touches``: (name, version) → the parts of the window that this version bills; kept before its first event is
     sent (``Run.touch``), since whatever becomes of the run, events in it may have been billed by that version.
+    ``renames``: old name → new name of subscriptions, whose books the run takes over before anything else.
+    ``inputs``: (input, name) → what the config says of it, or None = nothing any more; ``StateStore.inputs``.
     ``fingerprint`` of the token: never the token. ``scope``: names the set of subscription versions, for marks.
     """
 
@@ -254,7 +260,14 @@ class RunPlan:
     intervals: Mapping[str, Window]
     scope: str
     fingerprint: str | None = None
-    touches: Mapping[tuple[str, str], Window] = field(default_factory=dict)
+    touches: Mapping[tuple[str, str], Sequence[Window]] = field(default_factory=dict)
+    renames: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
+
+    @property
+    def says(self) -> bool:
+        """Whether the run, once complete, says which letters are new: the retry of letters does not, a backfill at its end."""
+        return self.kind != "backfill" and (bool(self.intervals) or self.kind == "scheduled")
 
 
 class Progress(Protocol):

@@ -12,7 +12,7 @@ from etl.core.outcomes import BY_NAME, LETTERS, OUTCOMES, ROWS
 from etl.core.windows import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from etl.core.windows import Window
@@ -35,11 +35,13 @@ FIELDS: Final[dict[str, str]] = {
     "requests": "requests to Metronome",
     "retries": "requests that were tried again",
     "released": "held pairs of earlier runs that came due and were sent; not in `matched`",
-    "new_letters": "dead letters recorded for the first time",
+    "new_letters": "dead letters that no completed run has counted as new: also those that stopped runs recorded",
+    "reasons": "of the rejected pairs, the commonest first: `stage: reason` → pairs",
     "by_subscription": "subscription name → its pairs, by outcome",
     "seconds": "how long it took",
     "newest": "newest cursor in the source; asked only by a scheduled run that read nothing out of the overlap",
     "behind_seconds": "how much older that is than the end of the window, if by more than the overlap",
+    "notes": "what the run says once: of a subscription that is gone from the config, for one",
     "error": "null, or `type` and `message` of what stopped it",
 }
 
@@ -65,6 +67,10 @@ class PairCounts(SimpleNamespace):
         return {**vars(self), "unsent": self.unsent}
 
 
+#: A mapping gone wrong can give every pair a reason of its own; memory stays bounded all the same.
+_MOST_REASONS, _LONGEST_REASON, _OTHERS = 100, 200, "other reasons"
+
+
 @dataclass
 class Counts:
     """Everything a run counts while it goes; the pair counts by subscription name.
@@ -80,6 +86,7 @@ class Counts:
     retries: int = 0
     new_letters: dict[str, int] = field(default_factory=dict)
     released: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
     by_subscription: dict[str, PairCounts] = field(default_factory=dict)
     newest_read: datetime | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
@@ -95,6 +102,14 @@ class Counts:
                 counts = self.of(name)
                 setattr(counts, outcome, getattr(counts, outcome) + int(number))
 
+    def add_reasons(self, reasons: Mapping[str, int]) -> None:
+        """Count rejected pairs by ``stage: reason``."""
+        with self._lock:
+            for text, number in reasons.items():
+                reason = text[:_LONGEST_REASON]
+                room = reason in self.reasons or len(self.reasons) < _MOST_REASONS
+                self.reasons[reason if room else _OTHERS] += number
+
     def add_new_letters(self, by_outcome: Mapping[str, int]) -> None:
         """Count dead letters that were recorded for the first time."""
         for outcome, number in by_outcome.items():
@@ -103,6 +118,10 @@ class Counts:
     def forget_letters(self, by_outcome: Mapping[str, int]) -> None:
         """Count them no more: they were dropped again (circuit breaker)."""
         self.new_letters = dict(Counter(self.new_letters) - Counter(by_outcome))
+
+    def say_letters(self, by_outcome: Mapping[str, int]) -> None:
+        """The run is complete: besides its own, letters of runs that stopped are new now."""
+        self.new_letters = dict(Counter(self.new_letters) | Counter(by_outcome))
 
     def saw(self, cursor: datetime | None) -> None:
         """Rows up to ``cursor`` were read."""
@@ -114,6 +133,7 @@ class Counts:
         for name in ("read", "filtered", *ROWS, "requests", "retries", "released"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.add_new_letters(other.new_letters)
+        self.add_reasons(other.reasons)
         with self._lock:
             for name, counts in other.by_subscription.items():
                 self.of(name).add(counts)
@@ -142,6 +162,7 @@ class Counts:
             "retries": self.retries,
             "released": self.released,
             "new_letters": sum(self.new_letters.values()),
+            "reasons": dict(self.reasons.most_common()),
             "by_subscription": {name: c.as_dict() for name, c in self.by_subscription.items()},
         }
 
@@ -155,7 +176,7 @@ class Report:
     ``in_future`` pairs of earlier runs that came due and were sent, which are outside ``matched``. ``newest``: the
     newest cursor in the source, which only a scheduled run asks that read nothing out of the overlap, and only
     some sources know cheaply; ``behind_seconds``: how much older it is than the end of the window, if by more than
-    the overlap.
+    the overlap. ``notes``: what is said once.
     """
 
     run_id: str | None = None
@@ -168,6 +189,7 @@ class Report:
     error: dict[str, str] | None = None
     newest: datetime | None = None
     behind_seconds: float | None = None
+    notes: Sequence[str] = ()
 
     def __getattr__(self, name: str) -> Any:
         """Every count is an attribute of the report: ``report.sent``, ``report.by_subscription``."""
@@ -195,6 +217,7 @@ class Report:
             "seconds": None if self.seconds is None else round(self.seconds, 3),
             "newest": None if self.newest is None else rfc3339(self.newest),
             "behind_seconds": None if self.behind_seconds is None else round(self.behind_seconds),
+            "notes": list(self.notes),
             "error": self.error,
         }
 

@@ -94,6 +94,10 @@ class _Letters:
         """See ``Source.missing``: letters are no parts of it."""
         return set(origins)
 
+    def seen(self) -> Sequence[str]:
+        """Nothing that ``etl check`` would say."""
+        return ()
+
     def newest(self) -> datetime | None:
         """Not of interest here."""
         return None
@@ -124,9 +128,6 @@ def _retry_one(
     kept = _events_of(config, letters)
     found = {one.number for one in kept}
     retried.no_event += [int(n) for n in letters["letter"] if n not in found]
-    if not kept or name not in {s.name for s in config.subscriptions}:
-        retried.unmatched += sorted(found)
-        return
     chosen = repairs(config, name, kept, datetime.now(UTC))
     retried.unmatched += sorted(found - {one.number for repair in chosen for one in repair.letters})
     for repair in chosen:

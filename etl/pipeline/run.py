@@ -8,6 +8,7 @@ days; a window is marked complete only when every pair in it came to an end. So 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -50,7 +51,10 @@ _TOGETHER = 8
 
 @dataclass(frozen=True)
 class Job:
-    """Everything a run needs, chosen by ``wiring``."""
+    """Everything a run needs, chosen by ``wiring``.
+
+    ``names``: subscriptions whose held pairs it sends when they are due. ``notes``: what its report says once.
+    """
 
     source: Source
     destination: Destination
@@ -65,6 +69,8 @@ class Job:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     progress: Progress | None = None
     interrupted: Event = field(default_factory=Event)
+    names: frozenset[str] = frozenset()
+    notes: Sequence[str] = ()
 
 
 def run(job: Job) -> Report:
@@ -76,7 +82,7 @@ def run(job: Job) -> Report:
     counts = Counts()
     for billing in job.billings:
         counts.of(billing.name)
-    report = Report(dry_run=job.dry_run, window=job.plan.window, counts=counts)
+    report = Report(dry_run=job.dry_run, window=job.plan.window, counts=counts, notes=job.notes)
     try:
         if job.dry_run:
             _dry_run(job, counts)
@@ -223,8 +229,7 @@ class _Line:
 
     def _release(self) -> None:
         """Send the held pairs of earlier windows that came due; those this window met are recorded by now."""
-        names = {billing.name for billing in self.job.billings}
-        due = dead_letters.due(self.log.held(self.job.clock()), names)
+        due = dead_letters.due(self.log.held(self.job.clock()), self.job.names)
         if not due:
             return
         letters = partial(dead_letters.of_held, due)
@@ -317,8 +322,14 @@ class _Reading:
         counts.add("matched", by_subscription(examined.pairs))
         counts.add("matched", by_subscription(examined.rejected))
         counts.add("rejected", by_subscription(examined.rejected))
+        counts.add_reasons(Counter(_reasons(examined.rejected)))
         if self._job.progress:
             self._job.progress.update(counts, self._job.plan.window, _newest(batch), batch.done)
+
+
+def _reasons(rejected: pd.DataFrame) -> Iterator[str]:
+    for stage, reason in zip(rejected["stage"], rejected["reason"], strict=True):
+        yield f"{stage}: {reason}"
 
 
 def _to_send(judged: pd.DataFrame) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
@@ -14,7 +15,7 @@ from urllib.parse import unquote
 
 from pyarrow import fs
 
-from etl.core.errors import BrokenPart, ConfigError, SourceError
+from etl.core.errors import BrokenPart, ConfigError, EtlError, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -32,6 +33,16 @@ _SCHEMES = {
     "abfs": "abfs",
     "abfss": "abfss",
     "file": "file",
+}
+
+#: What is written beside data under a name that has no ending.
+_BESIDE = re.compile(r".*manifest|readme|license|(md5|sha\d+)sums?")
+
+#: Where the log of a table lies: what is below alone says which of the files beside it count.
+_TABLE_LOGS = {
+    re.compile(r"(.*/)?_delta_log(/.*)?"): ("Delta", "delta"),
+    re.compile(r"(.*/)?metadata/[^/]*\.metadata\.json"): ("Iceberg", "iceberg"),
+    re.compile(r"(.*/)?\.hoodie(/.*)?"): ("Hudi", None),
 }
 
 _UNFINISHED = (".tmp", ".temp", ".temporary", ".inprogress", ".partial", ".crc", "~")
@@ -64,6 +75,8 @@ class File:
     name: str
     size: int
     mtime_ns: int
+    #: Its path below the folder that ``source.path`` names.
+    below: str = field(default="", compare=False)
     #: Set where it is a folder that cannot be listed: why.
     closed: str | None = None
 
@@ -100,39 +113,75 @@ class File:
 
     @property
     def partitions(self) -> Mapping[str, str]:
-        """The ``key=value`` folders it lies in, as Hive writes them; keys in lower case."""
-        pairs = (part.split("=", 1) for part in PurePosixPath(self.path).parent.parts if "=" in part)
+        """The ``key=value`` folders it lies in below ``source.path``, as Hive writes them; keys in lower case."""
+        pairs = (part.split("=", 1) for part in PurePosixPath(self.below).parent.parts if "=" in part)
         return {key.lower(): unquote(value) for key, value in pairs}
 
 
+@dataclass(frozen=True)
+class Listing:
+    """What a path means. ``ignored``: what files beside the data are → their names."""
+
+    files: Sequence[File]
+    ignored: Mapping[str, Sequence[str]]
+
+    def summary(self) -> Iterator[str]:
+        """In words, what is read and what is not."""
+        yield f"{_count(len(self.files))} to read"
+        for kind, names in self.ignored.items():
+            yield f"{_count(len(names))} ignored: {kind} (such as {names[0]})"
+
+
+def _count(files: int) -> str:
+    return f"{files:,} file{'' if files == 1 else 's'}"
+
+
 def list_files(
+    location: str, base: Path, endings: Collection[str], exclude: Collection[str] = ()
+) -> list[File]:
+    """The files ``location`` means, sorted by path: see ``listing``."""
+    return list(listing(location, base, endings, exclude=exclude).files)
+
+
+def listing(
     location: str,
     base: Path,
     endings: Collection[str],
     skip: Collection[str] = (),
     exclude: Collection[str] = (),
-) -> list[File]:
-    """The files ``location`` means, sorted by path, and folders in it that cannot be listed (``File.closed``).
+) -> Listing:
+    """The files ``location`` means, sorted by path, with folders that cannot be listed, and what lies beside them.
 
-    In folders: those whose name has one of ``endings`` or no ending at all, without hidden, ``_``-prefixed and
-    temporary ones, and without folders of a name in ``skip``. A relative path starts at ``base``.
-    ``exclude``: globs of what to leave out, from ``location``'s folder on, or of whole names.
-    Raises ``SourceError`` if there is no such file, ``ConfigError`` for an unknown scheme; no password is shown.
+    In folders: those whose name has one of ``endings`` or no ending at all, without folders of a name in ``skip``
+    and without what others put beside data (``_aside``). A relative path starts at ``base``. ``exclude``: globs of what
+    to leave out, from the folder of ``location`` on, or of whole names.
+    Raises ``SourceError`` if there is no such file, ``ConfigError`` for an unknown scheme and for the folder of a
+    table whose log alone says which of its files count; no password is shown.
     """
     filesystem, path, prefix = _open(location, base)
     location = _shown(location)
+    files: list[File] = []
+    ignored: dict[str, list[str]] = {}
     closed: dict[str, str] = {}
     try:
-        found = list(_matching(filesystem, path, endings, skip, closed))
+        _refuse_part_of_table(filesystem, path, location)
+        for info, below, named in _matching(filesystem, path, closed):
+            _refuse_table(below, location)
+            reason = _aside(info, below, () if named else endings, skip) if below else None
+            if reason is None:
+                files.append(File(filesystem, info.path, prefix + info.path, info.size, info.mtime_ns, below))
+            else:
+                ignored.setdefault(reason, []).append(prefix + info.path)
     except OSError as error:
         raise SourceError(f"cannot list source.path {location}: {error}") from error
-    if not found and not closed:
+    if not files and not closed:
         raise SourceError(f"source.path {location} matches no file{_where(location, prefix + path)}")
-    files = [File(filesystem, i.path, prefix + i.path, i.size, i.mtime_ns) for i in found]
-    files += [File(filesystem, p, prefix + p, 0, 0, reason) for p, reason in closed.items()]
+    files += [File(filesystem, folder, prefix + folder, 0, 0, closed=why) for folder, why in closed.items()]
     globs = [_glob(pattern.lstrip("/"), "") for pattern in exclude]
-    files = [file for file in files if not any(_excluded(file, path, glob) for glob in globs)]
-    return sorted(files, key=lambda file: file.path)
+    excluded = [file.name for file in files if any(_excluded(file, path, glob) for glob in globs)]
+    left = [file for file in files if file.name not in set(excluded)]
+    ignored |= {"left out by source.exclude": excluded} if excluded else {}
+    return Listing(sorted(left, key=lambda file: file.path), ignored)
 
 
 def _excluded(file: File, path: str, glob: re.Pattern[str]) -> bool:
@@ -142,67 +191,33 @@ def _excluded(file: File, path: str, glob: re.Pattern[str]) -> bool:
     return any(glob.fullmatch(name.lstrip("/")) for name in names)
 
 
-def each_read(files: Sequence[File], read: Callable[[File], Iterator[EventBatch]]) -> Iterator[EventBatch]:
-    """The batches of each file; those that cannot be read are raised at the end, together.
-
-    ``read``: the batches of a file. Raises ``ConfigError`` if no file could be read for mistakes in the config
-    alone, ``SourceError`` with ``parts`` for whatever is broken, and at once where their storage is unreachable.
-    """
-    broken: list[BrokenPart] = []
-    mistakes: list[ConfigError] = []
-    whole = False
-    for file, share in shares(files):
-        try:
-            for batch in read(file):
-                whole = True
-                yield replace(batch, done=share(batch.done or 0.0))
-            whole = True
-        except ConfigError as error:
-            mistakes.append(error)
-            broken.append(BrokenPart(file.name, str(error), str(error), _known_mark(file)))
-        except SourceError as error:
-            _refuse_unreachable(file, error)
-            broken += error.parts
-    if mistakes and not whole and len(mistakes) == len(broken):
-        raise mistakes[0]
-    if broken:
-        raise SourceError.of(broken)
+def _refuse_table(below: str, location: str) -> None:
+    """Raises ``ConfigError`` if a file is part of the log of a table."""
+    for log, (kind, own_type) in _TABLE_LOGS.items():
+        if log.fullmatch(below):
+            instead = (
+                f"use source.type: {own_type}"
+                if own_type
+                else "read it through a warehouse (source.type: warehouse), or export a snapshot of it"
+            )
+            raise ConfigError(
+                f"source.path {location} holds a {kind} table ({below}): its log alone says which files count, and "
+                f"rows that were replaced or deleted would be billed. Instead, {instead}."
+            )
 
 
-def unreadable(file: File, reason: str, what: str) -> SourceError:
-    """What to raise for a file that cannot be read; ``what`` it cannot be (``read``, ``read as Parquet``)."""
-    reason = reason.partition("\n")[0].rstrip(".")
-    message = (
-        f"{file.name} cannot be {what}: {reason}. Replace the file or take it out of source.path, "
-        f"then run again; nothing of the window is marked complete."
-    )
-    return SourceError.of([BrokenPart(file.name, reason, message, _known_mark(file))])
-
-
-def mark_of(file: File, what: str) -> str:
-    """The mark of a file about to be read. Raises ``SourceError`` as ``unreadable`` if it cannot even be looked at."""
-    if file.closed is not None:
-        raise unreadable(file, file.closed, "listed")
-    try:
-        return file.mark
-    except OSError as error:
-        raise unreadable(file, str(error), what) from error
-
-
-def _known_mark(file: File) -> str | None:
-    try:
-        return None if file.closed is not None else file.mark
-    except OSError:
-        return None
-
-
-def _refuse_unreachable(file: File, error: SourceError) -> None:
-    """Raise ``error`` as one of the whole source if it is the storage that does not answer."""
-    try:
-        if not file.local:
-            file.filesystem.get_file_info(file.path)
-    except OSError:
-        raise SourceError(str(error)) from error
+def _refuse_part_of_table(filesystem: fs.FileSystem, path: str, location: str) -> None:
+    """The same where ``path`` is a folder or file inside a table, whose log lies above."""
+    above = [parent.as_posix() for parent in PurePosixPath(_literal_part(path + "/*")).parents]
+    logs = [f"{folder.rstrip('/')}/{log}" for folder in above for log in ("_delta_log", ".hoodie")]
+    beside_data = [f"{PurePosixPath(folder).parent}/metadata" for folder in above if folder.endswith("/data")]
+    with suppress(OSError):  # whoever may not look above may still read what is below
+        for found in filesystem.get_file_info(logs):
+            if found.type == fs.FileType.Directory:
+                _refuse_table(found.path.lstrip("/"), location)
+        for folder in beside_data:
+            for found in filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True)):
+                _refuse_table(found.path.lstrip("/"), location)
 
 
 def unread(files: Sequence[File], done: Collection[str]) -> list[File]:
@@ -244,6 +259,58 @@ def _share(before: int, size: int, total: int, part: float) -> float:
     return (before + size * part) / total
 
 
+def each_read(files: Sequence[File], read: Callable[[File], Iterator[EventBatch]]) -> Iterator[EventBatch]:
+    """The batches of each file; those that cannot be read are raised at the end, together.
+
+    ``read``: the batches of a file. Raises ``ConfigError`` if no file could be read for mistakes in the config
+    alone, ``SourceError`` with ``parts`` for whatever is broken, and at once where their storage is unreachable.
+    """
+    broken: list[BrokenPart] = []
+    mistakes: list[ConfigError] = []
+    whole = False
+    for file, share in shares(files):
+        try:
+            _refuse_closed(file)
+            for batch in read(file):
+                whole = True
+                yield replace(batch, done=share(batch.done or 0.0))
+            whole = True
+        except ConfigError as error:
+            mistakes.append(error)
+            broken.append(_broken(file, error))
+        except SourceError as error:
+            _refuse_unreachable(file, error)
+            broken.append(_broken(file, error))
+    if mistakes and not whole and len(mistakes) == len(broken):
+        raise mistakes[0]
+    if broken:
+        raise SourceError.of(broken)
+
+
+def _refuse_closed(file: File) -> None:
+    if file.closed is not None:
+        raise SourceError(
+            f"{file.name} cannot be listed: {file.closed.rstrip('.')}. Allow it, and run again; nothing of the "
+            f"window is marked complete."
+        )
+
+
+def _broken(file: File, error: EtlError) -> BrokenPart:
+    mark: str | None = None
+    with suppress(OSError):
+        mark = f"{file.listed}|" if file.closed else file.mark
+    return BrokenPart(file.name, str(error), str(error), mark)
+
+
+def _refuse_unreachable(file: File, error: SourceError) -> None:
+    """Raise ``error`` as one of the whole source if it is the storage that does not answer."""
+    try:
+        if not file.local:
+            file.filesystem.get_file_info(file.path)
+    except OSError:
+        raise error from None
+
+
 def _shown(location: str) -> str:
     return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", location)
 
@@ -277,39 +344,37 @@ def _open(location: str, base: Path) -> tuple[fs.FileSystem, str, str]:
 
 
 def _matching(
-    filesystem: fs.FileSystem,
-    path: str,
-    endings: Collection[str],
-    skip: Collection[str],
-    closed: dict[str, str],
-) -> Iterator[fs.FileInfo]:
-    """The files at ``path``; taken literally if something is there, else as a glob. Fills ``closed``."""
+    filesystem: fs.FileSystem, path: str, closed: dict[str, str]
+) -> Iterator[tuple[fs.FileInfo, str, bool]]:
+    """The files at ``path``, their paths below its folder, and whether it names their ending.
+
+    Folders that cannot be listed, and why, go to ``closed``. ``path`` is taken literally if something is there, else as a glob. A file it names outright lies below nothing.
+    """
     info = filesystem.get_file_info(path)
     if info.type == fs.FileType.File:
-        yield info
+        yield info, "", True
         return
     root = path if info.type == fs.FileType.Directory else _literal_part(path)
     matches = _glob(path, root)
-    for found in _below(filesystem, root, closed):
+    names_ending = info.type != fs.FileType.Directory and "." in PurePosixPath(path).name
+    for found in _held(filesystem, root, closed):
         below = found.path.removeprefix(root).lstrip("/")
-        hit = None if found.type != fs.FileType.File or _skipped(below, skip) else matches.fullmatch(below)
-        if hit and (hit["folder"] is None or _ends_with(below, endings)):
-            yield found
+        if found.type == fs.FileType.File and (hit := matches.fullmatch(below)):
+            yield found, below, names_ending and hit["folder"] is None
 
 
-def _below(filesystem: fs.FileSystem, root: str, closed: dict[str, str]) -> Iterable[fs.FileInfo]:
-    """Everything below ``root``; folders in it that cannot be listed, and why, go to ``closed``."""
+def _held(filesystem: fs.FileSystem, root: str, closed: dict[str, str]) -> Iterable[fs.FileInfo]:
+    """Everything below ``root`` that can be listed."""
+    selected = fs.FileSelector(root, allow_not_found=True, recursive=True)
     try:
-        infos: list[fs.FileInfo] = filesystem.get_file_info(
-            fs.FileSelector(root, allow_not_found=True, recursive=True)
-        )
+        infos: list[fs.FileInfo] = filesystem.get_file_info(selected)
     except PermissionError:
         return _walk(filesystem, root, closed)
     return infos
 
 
 def _walk(filesystem: fs.FileSystem, root: str, closed: dict[str, str]) -> Iterator[fs.FileInfo]:
-    """As ``_below``, folder by folder. Raises ``OSError`` if ``root`` itself cannot be listed."""
+    """The same, folder by folder. Raises ``OSError`` if ``root`` itself cannot be listed."""
     folders = [root]
     for folder in folders:
         try:
@@ -350,13 +415,20 @@ def _wildcard(found: re.Match[str]) -> str:
     return token.replace("[!", "[^") if len(token) > 1 else re.escape(token)
 
 
-def _skipped(below: str, folders: Collection[str]) -> bool:
-    parts = below.split("/")
-    if any(part.startswith(("_", ".")) for part in parts) or not set(folders).isdisjoint(parts[:-1]):
-        return True
-    return parts[-1].lower().endswith(_UNFINISHED)
+def _aside(info: fs.FileInfo, below: str, endings: Collection[str], skip: Collection[str]) -> str | None:
+    """What a file beside the data is; None for a file of data. ``endings``: those of data; none: any.
 
-
-def _ends_with(below: str, endings: Collection[str]) -> bool:
-    name = PurePosixPath(below).name.lower()
-    return "." not in name or name.endswith(tuple(endings))
+    Hadoop marks folders by ``_$folder$`` and finished jobs by ``_SUCCESS``; an UNLOAD lists its files in a manifest.
+    """
+    *folders, name = below.split("/")
+    lower = name.lower()
+    kinds = {
+        "hidden, or named with _": any(part.startswith(("_", ".")) for part in (*folders, name)),
+        "in folders of something else": not set(skip).isdisjoint(folders),
+        "unfinished, or a checksum": lower.endswith(_UNFINISHED),
+        "a folder's marker": lower.endswith("_$folder$"),
+        "a manifest, README or checksum": bool(_BESIDE.fullmatch(lower)),
+        "of another ending": bool(endings) and "." in name and not lower.endswith(tuple(endings)),
+        "empty": info.size == 0,
+    }
+    return next((kind for kind, so in kinds.items() if so), None)

@@ -6,6 +6,7 @@ The most faithful storage there is: names, nesting, ``integrations`` and every d
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import re
@@ -18,7 +19,7 @@ from typing import IO, TYPE_CHECKING, cast
 from etl.core.errors import SourceError
 from etl.core.layouts import DEFAULT_CURSOR
 from etl.sources.cursors import no_cursor
-from etl.sources.files import each_read, list_files, mark_of, unread, unreadable
+from etl.sources.files import each_read, list_files, listing, unread
 from etl.sources.footers import surely_outside
 from etl.sources.lines import LineReader, keys_of, lines
 from etl.sources.rows import batches_of
@@ -39,6 +40,8 @@ _BATCH_BYTES = 32 * 2**20
 
 #: How many bytes are asked of an object store at once.
 _READ_BYTES = 4 * 2**20
+
+_UTF_16 = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
 
 #: The folder of one day's logs: the day it was received, in milliseconds since 1970 (Segment's documentation, "AWS S3 Destination").
 _DAY_FOLDER = re.compile(r"\d{13}")
@@ -87,6 +90,10 @@ class LogsSource:
         """Reads the first lines of the first file and looks for the cursor."""
         self._look_for_cursor(self._files()[:1], strict=True)
 
+    def seen(self) -> Sequence[str]:
+        """How many files there are, and which beside them are ignored."""
+        return list(listing(self._path, self._base, ENDINGS, exclude=self._exclude).summary())
+
     def newest(self) -> datetime | None:
         """None: to know it, every file would have to be read."""
         return None
@@ -96,12 +103,12 @@ class LogsSource:
         return set(origins) - {file.name for file in self._files()}
 
     def _files(self) -> list[File]:
-        return list_files(self._path, self._base, ENDINGS, exclude=self._exclude)
+        return list_files(self._path, self._base, ENDINGS, self._exclude)
 
     def _file_batches(self, file: File, reader: LineReader, window: Window) -> Iterator[EventBatch]:
-        mark = mark_of(file, "read")
+        mark = _mark(file)
         # How long a file is unpacked shows at its end: its batches say nothing of ``done``.
-        return batches_of(
+        yield from batches_of(
             self._parts(file, reader), "segment", self._cursor, window, origin=file.name, mark=mark
         )
 
@@ -114,7 +121,6 @@ class LogsSource:
         """In the first of ``files`` that can be read; or, where ``strict``, that is."""
         for file in files:
             try:
-                mark_of(file, "read")
                 with _opened(file) as stream:
                     keys = keys_of(next(lines(stream, 1000, 2**20), []))
             except SourceError:
@@ -127,7 +133,7 @@ class LogsSource:
 
     def _outside(self, file: File, window: Window) -> bool:
         """Whether the file's folder says that all its lines were received outside ``window``."""
-        folder = PurePosixPath(file.path).parent.name
+        folder = PurePosixPath(file.below).parent.name
         if self._cursor != DEFAULT_CURSOR["segment"] or not _DAY_FOLDER.fullmatch(folder):
             return False
         since = datetime.fromtimestamp(int(folder) / 1000, UTC)
@@ -140,6 +146,13 @@ def _keys(paths: Collection[events.Path] | None) -> list[str] | None:
     return list(dict.fromkeys(["messageId", "event", "integrations", *sorted({path[0] for path in paths})]))
 
 
+def _mark(file: File) -> str:
+    try:
+        return file.mark
+    except OSError as error:
+        raise _unreadable(file, str(error)) from error
+
+
 @contextmanager
 def _opened(file: File) -> Iterator[IO[bytes]]:
     """The bytes of a file, decompressed if it is gzipped, whatever its name says."""
@@ -147,8 +160,28 @@ def _opened(file: File) -> Iterator[IO[bytes]]:
         with file.filesystem.open_input_stream(file.path, compression=None) as stored:
             buffered = io.BufferedReader(cast("io.RawIOBase", stored), _READ_BYTES)
             gzipped = buffered.peek(2).startswith(b"\x1f\x8b")
-            yield cast("IO[bytes]", gzip.GzipFile(fileobj=buffered) if gzipped else buffered)
+            plain = gzip.GzipFile(fileobj=buffered) if gzipped else buffered
+            yield _as_utf8(io.BufferedReader(cast("io.RawIOBase", plain)))
     except EOFError as error:
-        raise unreadable(file, "the compressed data end too early", "read") from error
-    except (OSError, zlib.error) as error:
-        raise unreadable(file, str(error), "read") from error
+        raise _unreadable(file, "the compressed data end too early") from error
+    except (OSError, zlib.error, UnicodeError) as error:
+        raise _unreadable(file, str(error)) from error
+
+
+def _as_utf8(stream: io.BufferedReader) -> IO[bytes]:
+    """The text without a byte order mark, and out of UTF-16, which Windows' tools write."""
+    start = stream.peek(4)[:4]
+    if start.startswith(codecs.BOM_UTF8):
+        stream.read(len(codecs.BOM_UTF8))
+    for encoding, mark in _UTF_16.items():
+        if start.startswith(mark):
+            stream.read(len(mark))
+            return cast("IO[bytes]", codecs.EncodedFile(stream, "utf-8", encoding))
+    return stream
+
+
+def _unreadable(file: File, reason: str) -> SourceError:
+    return SourceError(
+        f"{file.name} cannot be read: {reason.rstrip('.')}. Replace the file or take it out of source.path, then "
+        f"run again; nothing of the window is marked complete."
+    )

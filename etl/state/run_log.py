@@ -116,8 +116,8 @@ class Run(View):
             self._add_touches(connection, names)
 
     def _add_touches(self, connection: sa.Connection, names: Collection[str]) -> None:
-        for (name, version), window in self._plan.touches.items():
-            if name in names:
+        for (name, version), windows in self._plan.touches.items():
+            for window in windows if name in names else ():
                 ledger.add_touch(connection, self._plan, name, version, window)
 
     def record(
@@ -178,14 +178,16 @@ class Run(View):
     def complete(self, counts: Counts, marks: Collection[str]) -> None:
         """Mark the plan's intervals complete, in the transaction that holds the marks and the run's final counts."""
         now, plan = self._now(), self._plan
-        values = {"counts": _json(counts), "status": "complete", "ended": now}
-        with self._fenced(**values) as connection:
+        with self._fenced() as connection:
             for name, window in plan.intervals.items():
                 ledger.add_interval(connection, plan, name, window)
             ledger.forget_the_future(connection, plan, max(now, plan.window.until))
             self._add_touches(connection, plan.intervals)
             ledger.keep_marks(connection, plan, marks, now)
             self._sent.finish(connection)
+            if plan.says:
+                counts.say_letters(letters.say(connection, plan.pipeline, plan.account, now))
+            self._fence(connection, {"counts": _json(counts), "status": "complete", "ended": now})
         self._ended = True
 
     def leave(self, error: BaseException) -> None:

@@ -15,8 +15,9 @@ from etl.core.errors import EtlError, StateError, WindowBusyError
 from etl.core.windows import Window, rfc3339
 from etl.state import books as ledger
 from etl.state.database import Database
-from etl.state.locks import HeldError, WindowLock, window_lock
+from etl.state.dialects import HeldError, WindowLock
 from etl.state.queries import Archive
+from etl.state.renaming import rename
 from etl.state.run_log import Run, View
 from etl.state.schema import runs, take_numbers
 from etl.state.sent_log.retention import prune
@@ -59,7 +60,7 @@ class StateStore(Archive):
         another account), ``StateError``.
         """
         self.database.prepare()
-        lock = window_lock(self.database, plan.pipeline, plan.window)
+        lock = self.database.dialect.window_lock(self.database.url, plan.pipeline, plan.window)
         with ExitStack() as stack:
             writer = stack.enter_context(self.database.writing_engine.connect())
             stack.callback(lock.release)
@@ -99,6 +100,8 @@ class StateStore(Archive):
                     status="running", host=socket.gethostname(), pid=os.getpid(),
                 )
             )  # fmt: skip
+            rename(connection, plan)
+            ledger.keep_inputs(connection, plan)
             for version in plan.subscriptions:
                 ledger.keep_version(connection, plan, version, epoch)
         return run_id, epoch
@@ -129,6 +132,11 @@ class StateStore(Archive):
         """(name, version) → the windows it may have billed (``RunPlan.touches``), merged."""
         with self.database.reading() as connection:
             return ledger.touched(connection, pipeline, account)
+
+    def inputs(self, pipeline: str, account: str) -> dict[tuple[str, str], str]:
+        """(input, name) → what the config of the last run said; see ``etl.pipeline.versions``."""
+        with self.database.reading() as connection:
+            return ledger.inputs_of(connection, pipeline, account)
 
 
 def _overlapping(connection: sa.Connection, plan: RunPlan) -> list[str]:

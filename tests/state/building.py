@@ -48,7 +48,7 @@ def plan(window: Window | None = None, **changes) -> RunPlan:
         "intervals": {"usage": window},
         "scope": "scope",
         "fingerprint": "0123",
-        "touches": {("usage", "v1"): window},
+        "touches": {("usage", "v1"): [window]},
     }
     return RunPlan(**{**values, **changes})
 

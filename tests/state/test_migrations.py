@@ -24,12 +24,11 @@ DUMPS = Path(__file__).parent / "dumps"
 
 def restore(store, version: int) -> None:
     """Fill the empty database with the dump of ``version``."""
-    dump = (DUMPS / f"{store.database.backend}-{version}.sql").read_text()
-    if store.database.backend == "sqlite":
-        store.database._make_file()
+    dump = (DUMPS / f"{store.database.dialect.backend}-{version}.sql").read_text()
+    store.database.dialect.make(store.database.url)
     with store.database.writing_engine.connect() as connection:
         driver = connection.connection.driver_connection
-        if store.database.backend == "sqlite":
+        if store.database.dialect.backend == "sqlite":
             driver.executescript(dump)
         else:
             driver.execute(dump)

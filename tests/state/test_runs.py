@@ -231,7 +231,7 @@ def test_a_database_can_be_made_by_several_at_once(tmp_path):
 
 def test_a_database_that_somebody_else_keeps_locked_can_be_tried_again(tmp_path, monkeypatch):
     """Exit code 3, not 2: nothing in the config is wrong."""
-    monkeypatch.setattr("etl.state.database._BUSY_SECONDS", 0)
+    monkeypatch.setattr("etl.state.database.BUSY_SECONDS", 0)
     store = open_state(f"sqlite:///{tmp_path}/etl.db", retention=days(0, 100).until - DAY)
     store.database.prepare()
     locked = r"cannot open the state database .*: database is locked. Nothing was touched"

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from etl.core.errors import StateError, WindowBusyError
 from etl.core.report import Counts
-from etl.state.locks import lock_path
+from etl.state.dialects.sqlite import file_of, lock_path
 from tests.state.building import days, known, letter, plan, sent
 
 HOLDER = """
@@ -134,7 +134,7 @@ def test_a_run_that_was_taken_over_commits_nothing_more(store, url):
 
 def take_lock_away(url, store) -> None:
     if url.startswith("sqlite"):
-        lock_path(store.database.path, "product").unlink()
+        lock_path(file_of(store.database.url), "product").unlink()
         return
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     cut = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from etl.authoring.lints.finding import Finding
-from etl.authoring.lints.tree import reads
+from etl.authoring.lints.mapping import reads
 from etl.transform import columns
 from etl.transform.javascript.values import UNDEFINED, split_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from etl.authoring.lints.pairs import Compiled
+    from etl.authoring.lints.pairs import Numbered
     from etl.transform.columns.tracks import Roots
 
 #: From this share of the matching events on, a missing customer_id is worth a word.
@@ -27,10 +27,10 @@ LARGEST_EXACT = 2**53
 _EARLIEST_MILLISECONDS = 10**11
 
 
-def sample_findings(compiled: Compiled, sample: Roots) -> Iterator[Finding]:
+def sample_findings(one: Numbered, sample: Roots) -> Iterator[Finding]:
     """What the events that match the trigger show; keys are relative to the mapping."""
-    mapping = compiled.subscription.mapping
-    mask, _ = compiled.trigger.matches(sample)
+    mapping = one.subscription.mapping
+    mask, _ = one.trigger.matches(sample)
     if not isinstance(mapping, dict) or not mask.any():
         return
     events = sample.take(np.flatnonzero(mask))

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from etl.core.bloom import Bloom, FilterStack, Probes
 from etl.core.ids import key_words, ordered, repeats
 from etl.core.ports import SentContent
+from etl.state.dialects import dialect_of
 from etl.state.schema import IN_BINARY, Moment, microseconds, runs, sent_log, sent_segments, take_numbers
 from etl.state.sent_log import index as keyindex
 from etl.state.sent_log import rows
@@ -201,7 +202,7 @@ class SentLog:
         first = take_numbers(connection, "row", count)
         with self._guard:
             segment = self._writable(connection, first, now)
-        rows.insert_rows(
+        dialect_of(connection).append(
             connection,
             [segment.number, self._epoch, microseconds(now)],
             first,
@@ -371,7 +372,7 @@ def _exactly(connection: sa.Connection, matches: list[Matches], ids: pd.Series) 
         return {}
     columns = sent_log.c
     query = sa.select(columns.number, columns.transaction_id, columns.digest).where(
-        rows.members(columns.number, np.unique(numbers), connection.dialect.name)
+        dialect_of(connection).among(columns.number, np.unique(numbers).tolist())
     )
     there = {row[0]: row for row in connection.execute(query)}
     texts = rows.texts(ids.iloc[positions])

@@ -62,8 +62,8 @@ class Mapping:
         """The fields of each root; nothing but ``problems`` stops it."""
         if self.whole is not None:
             return _opened(self.whole.column(roots))
-        found = {name: field.column(roots) for name, field in (self.fields or {}).items()}
-        return Fields({name: _cleared(column) for name, column in found.items()}, _failures(found))
+        values = {name: field.column(roots) for name, field in (self.fields or {}).items()}
+        return Fields({name: _cleared(column) for name, column in values.items()}, _failures(values))
 
 
 def compile_mapping(mapping: Any) -> Mapping:
@@ -87,7 +87,7 @@ def problems(mapping: Any) -> list[str]:
 
 
 def _is_deeper(mapping: Any, limit: int) -> bool:
-    """Whether objects and arrays nest deeper than ``limit``; found level by level, however deep they are."""
+    """Whether objects and arrays nest deeper than ``limit``; looked at level by level, however deep they are."""
     level = [mapping]
     for _ in range(limit + 1):
         level = [member for part in level for _, member in _members(part)]
@@ -101,9 +101,9 @@ def _members(part: Any) -> list[tuple[str, Any]]:
 # ---------------------------------------------------------------------------------------------- opening
 
 
-def _failures(found: dict[str, pd.Series]) -> list[str | None] | None:
+def _failures(values: dict[str, pd.Series]) -> list[str | None] | None:
     """The message of the first field that failed, per row; None where no row failed."""
-    failed = [column for column in found.values() if columns.any_failure(column) is not None]
+    failed = [column for column in values.values() if columns.any_failure(column) is not None]
     if not failed:
         return None
     rows = zip(*failed, strict=True)
@@ -111,7 +111,7 @@ def _failures(found: dict[str, pd.Series]) -> list[str | None] | None:
 
 
 def _cleared(column: pd.Series) -> pd.Series:
-    """Failures as undefined: what failed has been told."""
+    """Failures as undefined: their messages are in ``Fields.failures``."""
     failed = columns.any_failure(column)
     if failed is None:
         return column
@@ -132,6 +132,6 @@ def _opened(column: pd.Series) -> Fields:
 
 
 def _type_of_root(cell: Any) -> str:
-    """What the schema is told of a root that is no object; null and '' count as undefined there."""
-    found = "undefined" if cell is None or cell == "" else kind(cell)
-    return found if found == "undefined" else f"{'an' if found == 'array' else 'a'} {found}"
+    """The kind of a root that is no object, for the schema's message; null and '' count as undefined there."""
+    name = "undefined" if cell is None or cell == "" else kind(cell)
+    return name if name == "undefined" else f"{'an' if name == 'array' else 'a'} {name}"

@@ -77,16 +77,16 @@ def given(argument: dict[str, Any], key: str) -> bool:
 def union(expressions: Iterable[Expression]) -> frozenset[Path] | None:
     """The paths that any of ``expressions`` looks at."""
     paths = [expression.paths for expression in expressions]
-    known = [found for found in paths if found is not None]
+    known = [some for some in paths if some is not None]
     return frozenset().union(*known) if len(known) == len(paths) else None
 
 
-def zipped(function: Callable[..., Value], found: Sequence[pd.Series], length: int) -> list[Value]:
+def zipped(function: Callable[..., Value], values: Sequence[pd.Series], length: int) -> list[Value]:
     """``function`` of the cells of each row, one by one; the first Failure of a row is its result."""
-    if not found:
+    if not values:
         return [function() for _ in range(length)]
-    rows = zip(*map(columns.cells, found), strict=True)
-    if all(columns.any_failure(column) is None for column in found):
+    rows = zip(*map(columns.cells, values), strict=True)
+    if all(columns.any_failure(column) is None for column in values):
         return [function(*row) for row in rows]
     return [next((cell for cell in row if type(cell) is Failure), None) or function(*row) for row in rows]
 
@@ -99,12 +99,12 @@ def object_of(members: dict[str, Expression], *, exact: bool) -> Expression:
     keys = list(members)
 
     def column(roots: Roots) -> pd.Series:
-        found = [member.column(roots) for member in members.values()]
-        if not exact and not any(map(columns.is_objects, found)):
-            typed = columns.struct(dict(zip(keys, map(columns.arrow, found), strict=True)))
+        values = [member.column(roots) for member in members.values()]
+        if not exact and not any(map(columns.is_objects, values)):
+            typed = columns.struct(dict(zip(keys, map(columns.arrow, values), strict=True)))
             if typed is not None:
                 return typed
-        return columns.objects(zipped(lambda *row: _object(keys, row, exact=exact), found, len(roots)))
+        return columns.objects(zipped(lambda *row: _object(keys, row, exact=exact), values, len(roots)))
 
     return Expression(column, union(members.values()))
 
@@ -115,8 +115,8 @@ def array_of(items: list[Expression]) -> Expression:
         return constant(list(value))
 
     def column(roots: Roots) -> pd.Series:
-        found = [item.column(roots) for item in items]
-        return columns.objects(zipped(lambda *row: list(row), found, len(roots)))
+        values = [item.column(roots) for item in items]
+        return columns.objects(zipped(lambda *row: list(row), values, len(roots)))
 
     return Expression(column, union(items))
 
@@ -127,6 +127,6 @@ def _object(keys: list[str], row: Sequence[Value], *, exact: bool) -> dict[str, 
 
 
 def _constants(expressions: Iterable[Expression]) -> list[Value] | None:
-    found = [expression.constant for expression in expressions]
-    known = [one[0] for one in found if one is not None]
-    return known if len(known) == len(found) else None
+    values = [expression.constant for expression in expressions]
+    known = [value[0] for value in values if value is not None]
+    return known if len(known) == len(values) else None

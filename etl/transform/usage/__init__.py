@@ -1,1 +1,4 @@
-"""What Segment's action makes of mapped values: its schema's checks and casts, timestamps, and the body's text. Pure."""
+"""Usage events, from the five fields of a mapping: coerced and checked (``schema``, ``timestamps``), written (``body``).
+
+Pure. Not here: Metronome's own limits, which the pipeline checks before it sends.
+"""
