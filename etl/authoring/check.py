@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -70,7 +71,7 @@ def _ask_source(config: Config) -> str:
 
 
 def _ask_state(config: Config) -> str:
-    outlook_of(config, wiring.state_of(config)).refuse_edits(config.subscriptions)
+    outlook_of(config, wiring.state_of(config)).refuse(config.subscriptions, datetime.now(UTC))
     return "can be opened"
 
 
