@@ -108,18 +108,17 @@ def _disjoint(one: Subscription, other: Subscription) -> bool:
 
 
 def _message(one: Subscription, other: Earlier, until: datetime) -> str:
-    old, when = other.subscription.name, rfc3339(until)
+    new, old, when = one.name, other.subscription.name, rfc3339(until)
     if other.pipeline is None:
-        who = f"{old!r}, which the config no longer has,"
-        successor = f"`was: {old}`"
-        beside = old
-    else:
-        who = f"{old!r} of pipeline {other.pipeline!r}"
-        successor = f"`was: {other.pipeline}` at the top"
-        beside = other.pipeline
+        return (
+            f"subscription {new!r} is new, and {old!r}, which the config no longer has, has billed events of the same "
+            f"source up to {when} under other ids: what both match would be billed twice. Say what it is: `was: {old}` "
+            f"(it takes its place; then its from says since when), `beside: [{old}]` (a further charge for the same "
+            f"events, on purpose), or a from that is no earlier than {when}"
+        )
     return (
-        f"subscription {one.name!r} is new, and {who} has billed events of the same source up to {when} under other ids: "
-        f"what both match would be billed twice. Say what it is: {successor} (it takes its place; then its from says "
-        f"since when), `beside: [{beside}]` (a further charge for the same events, on purpose), or a from that is no "
-        f"earlier than {when}"
+        f"subscription {new!r} is new, and {old!r} of pipeline {other.pipeline!r} has billed events of the same source up "
+        f"to {when} under other ids: what both match would be billed twice. Say what it is: `was: {other.pipeline}` at the "
+        f"top (it takes its place; then its from says since when), `beside: [{other.pipeline}]` (a further charge for the "
+        f"same events, on purpose), or a from that is no earlier than {when}"
     )
