@@ -27,7 +27,7 @@ STAGES = {
     "duplicates in the run": ["etl.pipeline.seen:SeenIds.first_seen"],
     "sent-log lookup": ["etl.state.run_log:View.lookup"],
     "chunks": ["etl.pipeline.run:_Line._send"],
-    "hand over to the process that sends": ["etl.metronome.process:ProcessCarrier.carry"],
+    "hand over to the process that sends": ["etl.metronome.process:SendingProcess.send"],
     "record": ["etl.state.run_log:Run.record"],
     "group what is recorded": ["etl.pipeline.recorder:Recorder._work"],
     "decide and hand over": ["etl.pipeline.run:_Line._bill"],

@@ -163,6 +163,11 @@ class ParquetSource(_Source):
         default="auto",
         description="`segment` (nested, camelCase), `warehouse` (flat, snake_case), or look at the columns.",
     )
+    partitions: Literal["auto", "received"] = Field(
+        default="auto",
+        description="`received`: folders named for a time (`date=…`, `year=…/month=…`) are named for when the cursor "
+        "lies, so that those outside a window are not opened. Else only those of Segment's data lakes are taken so.",
+    )
 
 
 class LogsSource(_Source):
@@ -280,6 +285,11 @@ class Destination(Section):
     )
     timeout: Annotated[Duration, AfterValidator(_positive)] = Field(
         default=timedelta(seconds=60), description="For one request."
+    )
+    confirm: Literal["answer", "status"] = Field(
+        default="answer",
+        description="Whether a 200 whose body is [in doubt](delivery.md#what-confirms) stops the run, or, with "
+        "`status`, confirms like any other.",
     )
 
 

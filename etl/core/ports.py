@@ -77,6 +77,10 @@ class Source(Protocol):
         """For ``etl check --online``: raises as ``batches`` would, reading next to nothing."""
         ...
 
+    def seen(self) -> Sequence[str]:
+        """For ``etl check``: what there is, what is taken for what, and what is ignored; reads no row. Raises as above."""
+        ...
+
     def newest(self) -> datetime | None:
         """The newest cursor value present, where that is cheap to know; else None."""
         ...
@@ -241,6 +245,11 @@ class RunPlan:
     renames: Mapping[str, str] = field(default_factory=dict)
     takes_over: str | None = None
     inputs: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
+
+    @property
+    def says(self) -> bool:
+        """Whether the run, once complete, says which letters are new: the retry of letters does not, a backfill at its end."""
+        return self.kind != "backfill" and (bool(self.intervals) or self.kind == "scheduled")
 
 
 class Progress(Protocol):

@@ -34,8 +34,10 @@ FIELDS: Final[dict[str, str]] = {
     **{name: f"pairs: each {BY_NAME[name].meaning}" for name in OUTCOMES},
     "requests": "requests to Metronome",
     "retries": "requests that were tried again",
+    "long_values": "pairs with a property value over `limits.property_value_bytes`, where that is only warned of",
     "released": "held pairs of earlier runs that came due and were sent; not in `matched`",
-    "new_letters": "dead letters recorded for the first time",
+    "new_letters": "dead letters that no completed run has counted as new: also those that stopped runs recorded",
+    "reasons": "of the rejected pairs, the commonest first: `stage: reason` → pairs",
     "by_subscription": "subscription name → its pairs, by outcome",
     "seconds": "how long it took",
     "newest": "newest cursor in the source; asked only by a scheduled run that read nothing out of the overlap",
@@ -66,6 +68,10 @@ class PairCounts(SimpleNamespace):
         return {**vars(self), "unsent": self.unsent}
 
 
+#: A mapping gone wrong can give every pair a reason of its own; memory stays bounded all the same.
+_MOST_REASONS, _LONGEST_REASON, _OTHERS = 100, 200, "other reasons"
+
+
 @dataclass
 class Counts:
     """Everything a run counts while it goes; the pair counts by subscription name.
@@ -78,8 +84,10 @@ class Counts:
     unreadable: int = 0
     requests: int = 0
     retries: int = 0
+    long_values: int = 0
     new_letters: dict[str, int] = field(default_factory=dict)
     released: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
     by_subscription: dict[str, PairCounts] = field(default_factory=dict)
     newest_read: datetime | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
@@ -95,6 +103,14 @@ class Counts:
                 counts = self.of(name)
                 setattr(counts, outcome, getattr(counts, outcome) + int(number))
 
+    def add_reasons(self, reasons: Mapping[str, int]) -> None:
+        """Count rejected pairs by ``stage: reason``."""
+        with self._lock:
+            for text, number in reasons.items():
+                reason = text[:_LONGEST_REASON]
+                room = reason in self.reasons or len(self.reasons) < _MOST_REASONS
+                self.reasons[reason if room else _OTHERS] += number
+
     def add_new_letters(self, by_outcome: Mapping[str, int]) -> None:
         """Count dead letters that were recorded for the first time."""
         for outcome, number in by_outcome.items():
@@ -104,6 +120,10 @@ class Counts:
         """Count them no more: they were dropped again (circuit breaker)."""
         self.new_letters = dict(Counter(self.new_letters) - Counter(by_outcome))
 
+    def say_letters(self, by_outcome: Mapping[str, int]) -> None:
+        """The run is complete: besides its own, letters of runs that stopped are new now."""
+        self.new_letters = dict(Counter(self.new_letters) | Counter(by_outcome))
+
     def saw(self, cursor: datetime | None) -> None:
         """Rows up to ``cursor`` were read."""
         if cursor is not None and (self.newest_read is None or cursor > self.newest_read):
@@ -111,9 +131,10 @@ class Counts:
 
     def include(self, other: Counts) -> None:
         """Add what another run counted."""
-        for name in ("read", "filtered", *ROWS, "requests", "retries", "released"):
+        for name in ("read", "filtered", *ROWS, "requests", "retries", "long_values", "released"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.add_new_letters(other.new_letters)
+        self.add_reasons(other.reasons)
         with self._lock:
             for name, counts in other.by_subscription.items():
                 self.of(name).add(counts)
@@ -140,8 +161,10 @@ class Counts:
             **self.pairs.as_dict(),
             "requests": self.requests,
             "retries": self.retries,
+            "long_values": self.long_values,
             "released": self.released,
             "new_letters": sum(self.new_letters.values()),
+            "reasons": dict(self.reasons.most_common()),
             "by_subscription": {name: c.as_dict() for name, c in self.by_subscription.items()},
         }
 

@@ -90,6 +90,10 @@ class _Letters:
     def check(self) -> None:
         """Nothing to reach."""
 
+    def seen(self) -> Sequence[str]:
+        """Nothing that ``etl check`` would say."""
+        return ()
+
     def newest(self) -> datetime | None:
         """Not of interest here."""
         return None

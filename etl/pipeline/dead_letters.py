@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pandas as pd
 import pyarrow as pa
 
+from etl.core.outcomes import LETTERS
 from etl.core.ports import DeadLetter
 from etl.pipeline.precedence import MAX_AHEAD
 from etl.transform import event_json
@@ -52,7 +53,7 @@ def not_sent(letters: Letters, judged: pd.DataFrame, max_age: timedelta) -> list
     """One letter for each pair that is too old, held until it is due, or whose id was sent with other content."""
     return [
         letter
-        for outcome in ("too_old", "in_future", "drift")
+        for outcome in LETTERS
         if len(pairs := judged[judged["outcome"] == outcome])
         for letter in _of_outcome(letters, pairs, outcome, max_age)
     ]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -260,6 +261,8 @@ class Recorder:
             self._letters.extend(outgoing.letters(pairs, outcome, reasons))
             if outgoing.numbers is None:
                 self._counts.add(outcome, by_subscription(pairs))
+                if outcome == "rejected":
+                    self._counts.add_reasons(Counter(f"metronome: {reason}" for reason in reasons))
 
     def _record(self) -> None:
         with self._lock:

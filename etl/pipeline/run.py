@@ -8,6 +8,7 @@ days; a window is marked complete only when every pair in it came to an end. So 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 import pyarrow.compute as pc
 
 from etl.core.errors import CircuitBreakerError, EtlError, InterruptedRunError
+from etl.core.outcomes import HELD
 from etl.core.report import Counts, Report
 from etl.pipeline import dead_letters
 from etl.pipeline.chunks import chunks
@@ -201,7 +203,7 @@ class _Line:
 
     def _touch(self, judged: pd.DataFrame) -> None:
         """Before the first pair of a subscription is sent, or held to be sent: no other version may bill its time."""
-        billed = judged["subscription"][judged["outcome"].isin(["send", "in_future"])]
+        billed = judged["subscription"][judged["outcome"].isin(["send", *HELD])]
         new = set(billed.unique()) - self.touched
         if new:
             self.log.touch(new)
@@ -214,7 +216,7 @@ class _Line:
             return
         letters = partial(dead_letters.of_held, due)
         judged = self.look_up.judge_held(dead_letters.pairs_of(due))
-        ended = judged[judged["outcome"].isin(["already_sent", "drift", "too_old"])]
+        ended = judged[~judged["outcome"].isin(["send", "duplicate", *HELD])]
         self.recorder.end([int(number) for number in ended["number"]])
         self.recorder.add_letters(dead_letters.not_sent(letters, ended, self.job.max_age))
         self._send(_to_send(judged).drop_duplicates("key", ignore_index=True), letters)
@@ -269,13 +271,20 @@ def _examined(job: Job, view: View, counts: Counts, idle: Callable[[], None]) ->
         counts.read += batch.table.num_rows
         counts.filtered += batch.table.num_rows - examined.matched_rows
         counts.unreadable += len(batch.unreadable)
+        counts.long_values += examined.warned
         counts.saw(_newest(batch))
         counts.add("matched", by_subscription(examined.pairs))
         counts.add("matched", by_subscription(examined.rejected))
         counts.add("rejected", by_subscription(examined.rejected))
+        counts.add_reasons(Counter(_reasons(examined.rejected)))
         if job.progress:
             job.progress.update(counts, job.plan.window, _newest(batch), batch.done)
         yield examined
+
+
+def _reasons(rejected: pd.DataFrame) -> Iterator[str]:
+    for stage, reason in zip(rejected["stage"], rejected["reason"], strict=True):
+        yield f"{stage}: {reason}"
 
 
 def _to_send(judged: pd.DataFrame) -> pd.DataFrame:

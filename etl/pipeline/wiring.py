@@ -38,7 +38,11 @@ def source_of(config: Config) -> Source:
             from etl.sources.parquet import ParquetSource
 
             return ParquetSource(
-                source.path, layout=source.layout, cursor=source.cursor, batch_rows=source.batch_rows
+                source.path,
+                layout=source.layout,
+                partitions=source.partitions,
+                cursor=source.cursor,
+                batch_rows=source.batch_rows,
             )
         case "logs":
             from etl.sources.logs import LogsSource
@@ -72,7 +76,7 @@ def destination_of(config: Config, *, token_needed: bool = True) -> Destination:
         timeout=destination.timeout.total_seconds(),
         connections=destination.connections,
         gzip=destination.gzip,
-        own_process=True,
+        confirm=destination.confirm,
     )
 
 

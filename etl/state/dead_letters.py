@@ -92,7 +92,7 @@ def _see_again(
 def _open_again(
     connection: sa.Connection, hashes: list[bytes], sightings: Counter[bytes], seen: Sighting
 ) -> None:
-    _touch(connection, hashes, sightings, seen, {"status": "open", "closed": None, "why": None})
+    _touch(connection, hashes, sightings, seen, {"status": "open", "closed": None, "why": None, "said": None})
 
 
 def _touch(
@@ -187,6 +187,18 @@ def close(
         where = columns.letter.in_(part) & (columns.status == "open")
         closed += connection.execute(dead_letters.update().where(where).values(values)).rowcount
     return closed
+
+
+def say(connection: sa.Connection, pipeline: str, account: str, now: datetime) -> Counter[str]:
+    """Open letters that no completed run has counted as new yet, by outcome; from now on one has."""
+    columns = dead_letters.c
+    unsaid = (columns.pipeline == pipeline) & (columns.account == account) & columns.said.is_(None)
+    unsaid &= columns.status == "open"
+    query = sa.select(columns.outcome, sa.func.count()).where(unsaid).group_by(columns.outcome)
+    found = Counter({outcome: int(number) for outcome, number in connection.execute(query)})
+    if found:
+        connection.execute(dead_letters.update().where(unsaid).values(said=now))
+    return found
 
 
 def erase(connection: sa.Connection, of: Mapping[str, str | None], now: datetime) -> int:

@@ -173,14 +173,16 @@ class Run(View):
     def complete(self, counts: Counts, marks: Collection[str]) -> None:
         """Mark the plan's intervals complete, in the transaction that holds the marks and the run's final counts."""
         now, plan = self._now(), self._plan
-        values = {"counts": _json(counts), "status": "complete", "ended": now}
-        with self._fenced(**values) as connection:
+        with self._fenced() as connection:
             for name, window in plan.intervals.items():
                 ledger.add_interval(connection, plan, name, window)
             ledger.forget_the_future(connection, plan, max(now, plan.window.until))
             self._add_touches(connection, plan.intervals)
             ledger.keep_marks(connection, plan, marks, now)
             self._sent.finish(connection)
+            if plan.says:
+                counts.say_letters(letters.say(connection, plan.pipeline, plan.account, now))
+            self._fence(connection, {"counts": _json(counts), "status": "complete", "ended": now})
         self._ended = True
 
     def leave(self, error: BaseException) -> None:

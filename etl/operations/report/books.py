@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from etl.core.outcomes import LETTERS, OUTCOMES
 from etl.core.sql import statement
+from etl.core.windows import Window
 from etl.state.schema import microseconds, runs
 from etl.state.sent_log.rows import restored
 
@@ -58,11 +59,21 @@ class RunLine:
         return sum(self.counts.get(name, 0) for name in LETTERS)
 
 
+@dataclass(frozen=True)
+class Left:
+    """Pairs of a subscription that a stopped run had matched and not sent, and its window."""
+
+    subscription: str
+    window: Window
+    pairs: int
+
+
 @dataclass
 class Books:
     """``totals`` and ``subscriptions`` (by name) hold the sums of the runs' counts, named as in the run's report.
 
     ``listed``: the newest runs, newest first. ``first``/``last``: the least and the greatest epoch.
+    ``left``: what stopped runs left, as far as no later run has taken their windows up.
     ``usual``: the usual distance between two complete scheduled runs; None when there are too few to tell.
     """
 
@@ -72,6 +83,7 @@ class Books:
     statuses: Counter[str] = field(default_factory=Counter)
     totals: Counter[str] = field(default_factory=Counter)
     subscriptions: dict[str, Counter[str]] = field(default_factory=dict)
+    left: list[Left] = field(default_factory=list)
     listed: deque[RunLine] = field(default_factory=lambda: deque(maxlen=LISTED))
     #: By hour of their start: requests repeated, and the most that the schedule was behind.
     retries: Counter[datetime] = field(default_factory=Counter)
@@ -96,6 +108,7 @@ class Books:
         self.statuses[run.status] += 1
         self.listed.appendleft(run)
         self._count(run.counts)
+        self._take_up(run)
         hour = run.started.replace(minute=0, second=0, microsecond=0)
         self.retries[hour] += run.counts.get("retries", 0)
         if run.behind is not None:
@@ -104,6 +117,20 @@ class Books:
             self.ended = max(run.ended, self.ended or run.ended)
         if since_last is not None:
             self._distances.append(since_last.total_seconds())
+
+    def _take_up(self, run: RunLine) -> None:
+        """A run bills again what its window holds, so it alone says what of that is left."""
+        if run.status == "running":
+            return
+        pairs, window = run.counts.get("by_subscription", {}), Window(run.since, run.until)
+        self.left = [one for one in self.left if one.subscription not in pairs or not _holds(window, one)]
+        if run.status != "complete":
+            self.left += [Left(name, window, of["unsent"]) for name, of in pairs.items() if of["unsent"]]
+
+    @property
+    def unsent(self) -> int:
+        """Pairs that nobody has sent or listed yet."""
+        return sum(one.pairs for one in self.left)
 
     def _count(self, counts: dict[str, Any]) -> None:
         self.totals.update({name: n for name, n in counts.items() if isinstance(n, int)})
@@ -114,6 +141,10 @@ class Books:
     def adds_up(self) -> bool:
         """The identity: every matched pair has exactly one outcome."""
         return self.totals["matched"] == sum(self.totals[outcome] for outcome in OUTCOMES)
+
+
+def _holds(window: Window, left: Left) -> bool:
+    return window.since <= left.window.since and left.window.until <= window.until
 
 
 def books(connection: sa.Connection, scope: Scope) -> Books:
