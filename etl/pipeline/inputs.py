@@ -56,7 +56,8 @@ def _places(config: Config) -> list[str]:
     """Where the events lie, without secrets: a path, or a warehouse's schemas."""
     source = config.source
     if source.type != "warehouse":
-        return [re.split(r"[*?\[]", source.path)[0]]
+        path = source.path or f"{getattr(source, 'catalog', '')}/{getattr(source, 'table', '')}"
+        return [re.split(r"[*?\[]", path)[0]]
     url = make_url(config.source_url())
     database = f"{url.get_backend_name()}://{url.host or ''}/{url.database or ''}"
     return [f"{database}/{schema}" for schema in source.schemas or [""]]
