@@ -24,11 +24,12 @@ from etl.core.outcomes import HELD
 from etl.core.report import Counts, Report
 from etl.pipeline import dead_letters
 from etl.pipeline.chunks import chunks
+from etl.pipeline.counting import count, with_quantities
 from etl.pipeline.limits import Limits
 from etl.pipeline.pairs import OPT_OUT_PATHS, Billing, Examined, in_pieces
 from etl.pipeline.precedence import LookUp
 from etl.pipeline.read_ahead import ReadAhead
-from etl.pipeline.recorder import CircuitBreaker, Recorder, by_subscription
+from etl.pipeline.recorder import CircuitBreaker, Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -53,6 +54,7 @@ class Job:
     """Everything a run needs, chosen by ``wiring``.
 
     ``names``: subscriptions whose held pairs it sends when they are due. ``notes``: what its report says once.
+    ``quantity``: where in the track event the number is that is summed beside the counts.
     """
 
     source: Source
@@ -70,6 +72,7 @@ class Job:
     interrupted: Event = field(default_factory=Event)
     names: frozenset[str] = frozenset()
     notes: Sequence[str] = ()
+    quantity: Path | None = None
 
 
 def run(job: Job) -> Report:
@@ -266,6 +269,8 @@ def _examined(job: Job, view: View, counts: Counts, idle: Callable[[], None]) ->
     # While one batch is sent, the next is mapped and the one after it read, each in a thread of its own.
     read = ReadAhead(batches, depth=1, idle=lambda: None)
     mapped = in_pieces(read, job.billings, job.limits)
+    if job.quantity:
+        mapped = (with_quantities(examined, job.quantity) for examined in mapped)
     for examined in ReadAhead(mapped, depth=2, idle=idle):
         batch = examined.batch
         counts.read += batch.table.num_rows
@@ -273,9 +278,9 @@ def _examined(job: Job, view: View, counts: Counts, idle: Callable[[], None]) ->
         counts.unreadable += len(batch.unreadable)
         counts.long_values += examined.warned
         counts.saw(_newest(batch))
-        counts.add("matched", by_subscription(examined.pairs))
-        counts.add("matched", by_subscription(examined.rejected))
-        counts.add("rejected", by_subscription(examined.rejected))
+        count(counts, "matched", examined.pairs)
+        count(counts, "matched", examined.rejected)
+        count(counts, "rejected", examined.rejected)
         counts.add_reasons(Counter(_reasons(examined.rejected)))
         if job.progress:
             job.progress.update(counts, job.plan.window, _newest(batch), batch.done)
@@ -297,12 +302,12 @@ def _count(counts: Counts, judged: pd.DataFrame) -> None:
     """By outcome; what is to be sent counts once it is confirmed."""
     for outcome in judged["outcome"].unique():
         if outcome != "send":
-            counts.add(str(outcome), by_subscription(judged[judged["outcome"] == outcome]))
+            count(counts, str(outcome), judged[judged["outcome"] == outcome])
 
 
 def _paths(job: Job) -> frozenset[Path] | None:
     """Every path that a trigger, a mapping or the opt-out looks at; None when one needs the whole event."""
-    paths: set[Path] = {("messageId",), *OPT_OUT_PATHS}
+    paths: set[Path] = {("messageId",), *OPT_OUT_PATHS, *({job.quantity} if job.quantity else ())}
     for billing in job.billings:
         if billing.compiled.paths is None:
             return None

@@ -16,6 +16,7 @@ from etl.pipeline.planning import outlook_of, plan_of, planned
 from etl.pipeline.recorder import CircuitBreaker
 from etl.pipeline.run import Job
 from etl.transform import compile_subscription
+from etl.transform.javascript.values import split_path, strip_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -192,6 +193,7 @@ def _job(
         clock=clock,
         progress=progress,
         interrupted=interrupted or Event(),
+        quantity=split_path(strip_root(config.report.quantity)) if config.report.quantity else None,
     )
 
 
