@@ -313,6 +313,10 @@ class Destination(Section):
         default="https://api.metronome.com",
         description="`https` only; `http` for loopback, such as the local stand-in.",
     )
+    was: BaseUrl | None = Field(
+        default=None,
+        description="The `base_url` of before, where it is the same Metronome at another address.",
+    )
     api_token: SecretStr | None = Field(default=None, description="The bearer token, by reference.")
     events_per_second: Number = Field(
         default=5000, gt=0, allow_inf_nan=False, description="Metronome's limit for a new account."
@@ -374,6 +378,9 @@ class Root(Section):
     """What a config says outside its sections."""
 
     pipeline: Name = Field(description="A stable name: state is kept under it, whatever path or url becomes.")
+    was: Name | None = Field(
+        default=None, description="The name that the pipeline had before, whose state it takes over."
+    )
     retired: dict[Name, UtcTime] = Field(
         default_factory=dict,
         description="Name of a subscription that is gone → when it ended: its last version bills what came before.",

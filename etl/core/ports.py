@@ -254,6 +254,7 @@ class RunPlan:
     ``touches``: (name, version) → the parts of the window that this version bills; kept before its first event is
     sent (``Run.touch``), since whatever becomes of the run, events in it may have been billed by that version.
     ``renames``: old name → new name of subscriptions, whose books the run takes over before anything else.
+    ``takes_over``: the name that the pipeline had before, likewise.
     ``inputs``: (input, name) → what the config says of it, or None = nothing any more; ``StateStore.inputs``.
     ``fingerprint`` of the token: never the token. ``scope``: names the set of subscription versions, for marks.
     """
@@ -268,6 +269,7 @@ class RunPlan:
     fingerprint: str | None = None
     touches: Mapping[tuple[str, str], Sequence[Window]] = field(default_factory=dict)
     renames: Mapping[str, str] = field(default_factory=dict)
+    takes_over: str | None = None
     inputs: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
 
     @property

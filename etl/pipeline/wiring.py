@@ -160,7 +160,7 @@ def repair_job_of(
     token = None if dry_run else config.require_token()
     state = state_of(config, interrupted)
     outlook = outlook_of(config, state)
-    outlook.refuse_edits([s for s in config.subscriptions if s.name == version.name])
+    outlook.refuse([s for s in config.subscriptions if s.name == version.name], clock())
     billings = [Billing(version.name, compile_subscription(version), ALL_TIME)]
     plan = plan_of(outlook, "ad-hoc", Window(clock(), clock()), [version], {}, token)
     touches = {(version.name, v): [Window(min(at), max(at) + _TICK)] for v, at in bound.items()}

@@ -61,7 +61,7 @@ CASES = {
         "1: pipeline is missing",
     ],
     SMALLEST + "zebra: 1\n": [
-        "6: zebra is not a known key; known here: pipeline, retired, source, subscriptions, destination, state, limits, breaker, alarms, metrics, notify, report"
+        "6: zebra is not a known key; known here: pipeline, was, retired, source, subscriptions, destination, state, limits, breaker, alarms, metrics, notify, report"
     ],
     destination("acount: x"): ['5: destination.acount is not a known key; did you mean "account"?'],
     subscription("name: A, form: 2026-01-01"): [
