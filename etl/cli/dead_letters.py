@@ -200,7 +200,8 @@ def _listed(found: pd.DataFrame, limit: int) -> list[str]:
 
 
 def _where(row: Any) -> str:
-    return f"{row.origin.rsplit('/', 1)[-1]}:{row.row}"
+    name = str(row.origin.rsplit("/", 1)[-1])
+    return f"{name}:{row.row}" if row.row or row.outcome != "broken" else name
 
 
 def _id(row: Any) -> str:

@@ -92,6 +92,10 @@ class _Letters:
     def check(self) -> None:
         """Nothing to reach."""
 
+    def missing(self, origins: Collection[str]) -> set[str]:
+        """See ``Source.missing``: letters are no parts of it."""
+        return set(origins)
+
     def seen(self) -> Sequence[str]:
         """Nothing that ``etl check`` would say."""
         return ()
