@@ -162,6 +162,8 @@ def summary(report: Report) -> list[str]:
         f"matched   {pairs.matched:>12,} pairs of a track event and a subscription",
     ]
     lines += _outcomes(counts, dry_run=report.dry_run)
+    if counts.late:
+        lines.append(f"late      {counts.late:>12,} pairs ARRIVED TOO LATE to be billed")
     if counts.broken:
         lines.append(f"broken    {counts.broken:>12,} files or tables that COULD NOT BE READ")
     if counts.released:
