@@ -25,6 +25,7 @@ from etl.core.report import Counts, Report
 from etl.pipeline import dead_letters
 from etl.pipeline.broken_parts import Settled, settle
 from etl.pipeline.chunks import chunks
+from etl.pipeline.late_rows import Unbilled, apart, late_of, pass_mark
 from etl.pipeline.limits import Limits
 from etl.pipeline.pairs import OPT_OUT_PATHS, Billing, Examined, in_pieces
 from etl.pipeline.precedence import LookUp
@@ -128,7 +129,10 @@ def _dry_run(job: Job, counts: Counts) -> None:
     with job.state.peek(job.plan) as view, LookUp(view, job.clock, job.max_age) as look_up:
         reading = _Reading(job, view, counts, lambda: _refuse_interrupted(job))
         for examined in reading:
-            _count(counts, look_up.judge(examined.pairs))
+            if examined.batch.late:
+                counts.late += reading.unbilled.add(examined, look_up.judge_held(examined.pairs))
+            else:
+                _count(counts, look_up.judge(examined.pairs))
         if error := reading.settle().error:
             raise error
 
@@ -139,7 +143,7 @@ def _send(job: Job, log: Run, counts: Counts) -> None:
         with job.destination.open() as delivery, LookUp(log, job.clock, job.max_age) as look_up:
             line = _Line(job, log, delivery, look_up, counts)
             line.run()
-        log.complete(counts, line.marks)
+        log.complete(counts, line.marks, line.known)
     except BaseException as error:
         # With nothing but broken parts in the way, the others came to their end.
         whole = line.marks if isinstance(error, SourceError) and error.parts else ()
@@ -167,6 +171,7 @@ class _Line:
         self.job, self.log, self.delivery, self.look_up, self.counts = job, log, delivery, look_up, counts
         self.recorder = Recorder(log, delivery, counts, job.breaker())
         self.marks: set[str] = set()
+        self.known: set[str] = set()
         self.touched: set[str] = set()
 
     def run(self) -> None:
@@ -175,14 +180,17 @@ class _Line:
         self.recorder.start()
         try:
             for examined in reading:
-                if examined.batch.table.num_rows or examined.batch.unreadable:
+                if examined.batch.late:
+                    judged = self.look_up.judge_held(examined.pairs)
+                    self.counts.late += reading.unbilled.add(examined, judged)
+                elif examined.batch.table.num_rows or examined.batch.unreadable:
                     self._bill(examined)
             self._drain()
             self.recorder.flush()
             self._release()
             self._drain()
             settled = reading.settle()
-            self.recorder.add_letters(settled.letters)
+            self.recorder.add_letters([*settled.letters, *reading.unbilled.letters()])
             self.recorder.end(settled.ended)
         except InterruptedRunError:
             raise InterruptedRunError(_INTERRUPTED if self._finish_in_flight() else _CUT_SHORT) from None
@@ -191,6 +199,7 @@ class _Line:
             raise
         self.recorder.close()
         self.marks |= reading.marks
+        self.known |= reading.known
         if settled.error:
             raise settled.error
         self._leave_out(settled.left_out)
@@ -284,7 +293,10 @@ class _Reading:
         self._job, self._view, self._counts, self._idle = job, view, counts, idle
         self._read: set[str] = set()
         self._broken: Sequence[BrokenPart] = ()
+        self._late = late_of(job.plan.late, view.known, job.clock()) if job.plan.late else None
+        self.unbilled = Unbilled(self._late)
         self.marks: set[str] = set()
+        self.known: set[str] = set()
 
     def __iter__(self) -> Iterator[Examined]:
         try:
@@ -303,7 +315,9 @@ class _Reading:
         job = self._job
         # Whoever names a window wants it read; the schedule need not read again what has not changed.
         done = self._view.marks if job.plan.kind == "scheduled" else frozenset()
-        batches = job.source.batches(job.plan.window, _paths(job), done)
+        batches = job.source.batches(job.plan.window, _paths(job), done, self._late)
+        if self._late:
+            batches = apart(batches, job.plan.window, self._late, self._view.busy)
         # While one batch is sent, the next is mapped and the one after it read, each in a thread of its own.
         read = ReadAhead(batches, depth=1, idle=lambda: None)
         mapped = in_pieces(read, job.billings, job.limits)
@@ -312,10 +326,15 @@ class _Reading:
             yield examined
             if examined.batch.mark:
                 self.marks.add(examined.batch.mark)
+            self.known.update(examined.batch.known)
+        if job.plan.late and self._late and self._late.asked:
+            self.known.add(pass_mark(job.plan.late, job.clock()))
 
     def _count(self, examined: Examined) -> None:
         batch, counts = examined.batch, self._counts
         self._read.add(batch.origin.lower())
+        if batch.late:
+            return
         counts.read += batch.table.num_rows
         counts.filtered += batch.table.num_rows - examined.matched_rows
         counts.unreadable += len(batch.unreadable)
