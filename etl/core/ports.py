@@ -319,7 +319,7 @@ class RunPlan:
 
 
 class Progress(Protocol):
-    """Who is told how a run goes. Silent unless told otherwise."""
+    """Who follows how a run goes."""
 
     def update(self, counts: Counts, window: Window, at: datetime | None, done: float | None) -> None:
         """Called once per batch, with its newest cursor and how much of the reading is done (``EventBatch.done``)."""

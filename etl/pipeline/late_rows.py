@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 #: So many pairs of a file or table are a letter each; where there are more, one letter counts them.
 _MOST = 100
 
+#: The mark of a pipeline whose runs have looked for late rows.
+LOOKED = "late"
+
 
 def pass_mark(plan: LatePlan, now: datetime) -> str:
     """Names the time in which a warehouse is asked once."""
@@ -38,7 +41,7 @@ def pass_mark(plan: LatePlan, now: datetime) -> str:
 
 def late_of(plan: LatePlan, known: Collection[str], now: datetime) -> Late:
     """What to look for, by what earlier runs have dealt with (``known``)."""
-    listing = plan.begun and not known
+    listing = plan.begun and LOOKED not in known
     return Late(plan.since, plan.begin, known, listing, asked=pass_mark(plan, now) not in known)
 
 

@@ -8,7 +8,6 @@ days; a window is marked complete only when every pair in it came to an end. So 
 from __future__ import annotations
 
 import time
-from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -17,32 +16,29 @@ from itertools import islice
 from threading import Event
 from typing import TYPE_CHECKING
 
-import pyarrow.compute as pc
-
 from etl.core.errors import CircuitBreakerError, EtlError, InterruptedRunError, SourceError
 from etl.core.outcomes import HELD
 from etl.core.report import Counts, Report
 from etl.pipeline import dead_letters
-from etl.pipeline.broken_parts import Settled, settle
 from etl.pipeline.chunks import chunks
-from etl.pipeline.late_rows import Unbilled, apart, late_of, pass_mark
+from etl.pipeline.counting import count
 from etl.pipeline.limits import Limits
-from etl.pipeline.pairs import OPT_OUT_PATHS, Billing, Examined, in_pieces
 from etl.pipeline.precedence import LookUp
-from etl.pipeline.read_ahead import ReadAhead
-from etl.pipeline.recorder import CircuitBreaker, Recorder, by_subscription
+from etl.pipeline.reading import Reading
+from etl.pipeline.recorder import CircuitBreaker, Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
 
     from etl.core.errors import BrokenPart
     from etl.core.layouts import Path
-    from etl.core.ports import Delivery, Destination, EventBatch, Progress, RunPlan, Source
+    from etl.core.ports import Delivery, Destination, Progress, RunPlan, Source
     from etl.pipeline.dead_letters import Letters
+    from etl.pipeline.pairs import Billing, Examined
     from etl.state import StateStore
-    from etl.state.run_log import Run, View
+    from etl.state.run_log import Run
 
 #: Seconds that a run being stopped waits for what is in flight (Ctrl-C ends within ten seconds).
 GRACE_SECONDS = 7.0
@@ -56,6 +52,7 @@ class Job:
     """Everything a run needs, chosen by ``wiring``.
 
     ``names``: subscriptions whose held pairs it sends when they are due. ``notes``: what its report says once.
+    ``quantity``: where in the track event the number is that is summed beside the counts.
     """
 
     source: Source
@@ -73,6 +70,7 @@ class Job:
     interrupted: Event = field(default_factory=Event)
     names: frozenset[str] = frozenset()
     notes: Sequence[str] = ()
+    quantity: Path | None = None
 
 
 def run(job: Job) -> Report:
@@ -127,7 +125,7 @@ def _freshness(job: Job, report: Report) -> Report:
 def _dry_run(job: Job, counts: Counts) -> None:
     """Everything but sending and recording: what would be sent stays ``unsent``."""
     with job.state.peek(job.plan) as view, LookUp(view, job.clock, job.max_age) as look_up:
-        reading = _Reading(job, view, counts, lambda: _refuse_interrupted(job))
+        reading = Reading(job, view, counts, lambda: _refuse_interrupted(job))
         for examined in reading:
             if examined.batch.late:
                 counts.late += reading.unbilled.add(examined, look_up.judge_held(examined.pairs))
@@ -176,7 +174,7 @@ class _Line:
 
     def run(self) -> None:
         """The window's pairs, then the held pairs of earlier windows that came due."""
-        reading = _Reading(self.job, self.log, self.counts, self._check)
+        reading = Reading(self.job, self.log, self.counts, self._check)
         self.recorder.start()
         try:
             for examined in reading:
@@ -286,73 +284,6 @@ class _Line:
         return False
 
 
-class _Reading:
-    """The window's batches, examined and counted, read ahead of what is sent; then ``marks``, and what was broken."""
-
-    def __init__(self, job: Job, view: View, counts: Counts, idle: Callable[[], None]) -> None:
-        self._job, self._view, self._counts, self._idle = job, view, counts, idle
-        self._read: set[str] = set()
-        self._broken: Sequence[BrokenPart] = ()
-        self._late = late_of(job.plan.late, view.known, job.clock()) if job.plan.late else None
-        self.unbilled = Unbilled(self._late)
-        self.marks: set[str] = set()
-        self.known: set[str] = set()
-
-    def __iter__(self) -> Iterator[Examined]:
-        try:
-            yield from self._examined()
-        except SourceError as error:
-            if not error.parts:
-                raise
-            self._broken = error.parts
-            self._counts.broken += len(error.parts)
-
-    def settle(self) -> Settled:
-        """What becomes of what is broken, or was in earlier runs."""
-        return settle(self._broken, self._view.broken_parts(), self._read, self._job.source.missing)
-
-    def _examined(self) -> Iterator[Examined]:
-        job = self._job
-        # Whoever names a window wants it read; the schedule need not read again what has not changed.
-        done = self._view.marks if job.plan.kind == "scheduled" else frozenset()
-        batches = job.source.batches(job.plan.window, _paths(job), done, self._late)
-        if self._late:
-            batches = apart(batches, job.plan.window, self._late, self._view.busy)
-        # While one batch is sent, the next is mapped and the one after it read, each in a thread of its own.
-        read = ReadAhead(batches, depth=1, idle=lambda: None)
-        mapped = in_pieces(read, job.billings, job.limits)
-        for examined in ReadAhead(mapped, depth=2, idle=self._idle):
-            self._count(examined)
-            yield examined
-            if examined.batch.mark:
-                self.marks.add(examined.batch.mark)
-            self.known.update(examined.batch.known)
-        if job.plan.late and self._late and self._late.asked:
-            self.known.add(pass_mark(job.plan.late, job.clock()))
-
-    def _count(self, examined: Examined) -> None:
-        batch, counts = examined.batch, self._counts
-        self._read.add(batch.origin.lower())
-        if batch.late:
-            return
-        counts.read += batch.table.num_rows
-        counts.filtered += batch.table.num_rows - examined.matched_rows
-        counts.unreadable += len(batch.unreadable)
-        counts.long_values += examined.warned
-        counts.saw(_newest(batch))
-        counts.add("matched", by_subscription(examined.pairs))
-        counts.add("matched", by_subscription(examined.rejected))
-        counts.add("rejected", by_subscription(examined.rejected))
-        counts.add_reasons(Counter(_reasons(examined.rejected)))
-        if self._job.progress:
-            self._job.progress.update(counts, self._job.plan.window, _newest(batch), batch.done)
-
-
-def _reasons(rejected: pd.DataFrame) -> Iterator[str]:
-    for stage, reason in zip(rejected["stage"], rejected["reason"], strict=True):
-        yield f"{stage}: {reason}"
-
-
 def _to_send(judged: pd.DataFrame) -> pd.DataFrame:
     chosen = (judged["outcome"] == "send").to_numpy()
     events = judged.drop(columns=["outcome", "earlier"])
@@ -363,24 +294,9 @@ def _count(counts: Counts, judged: pd.DataFrame) -> None:
     """By outcome; what is to be sent counts once it is confirmed."""
     for outcome in judged["outcome"].unique():
         if outcome != "send":
-            counts.add(str(outcome), by_subscription(judged[judged["outcome"] == outcome]))
-
-
-def _paths(job: Job) -> frozenset[Path] | None:
-    """Every path that a trigger, a mapping or the opt-out looks at; None when one needs the whole event."""
-    paths: set[Path] = {("messageId",), *OPT_OUT_PATHS}
-    for billing in job.billings:
-        if billing.compiled.paths is None:
-            return None
-        paths |= billing.compiled.paths
-    return frozenset(paths)
+            count(counts, str(outcome), judged[judged["outcome"] == outcome])
 
 
 def _refuse_interrupted(job: Job) -> None:
     if job.interrupted.is_set():
         raise InterruptedRunError(_INTERRUPTED)
-
-
-def _newest(batch: EventBatch) -> datetime | None:
-    newest: datetime | None = pc.max(batch.cursor).as_py()
-    return newest

@@ -305,7 +305,7 @@ class WarehouseSource:
         if late is None:
             return stretches(table.origin, hours, window, done), []
         prefix = f"{table.origin}|"
-        new = not late.listing and not any(mark.startswith(prefix) for mark in late.known)
+        new = not late.listing and f"{prefix}known" not in late.known
         if new:
             inside = [hour for hour in hours if hour.start + _HOUR > window.since]
             known = marks_of(table.origin, hours, Window(reach.since, window.since))

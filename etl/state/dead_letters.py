@@ -40,10 +40,10 @@ class Sighting:
 def same(pipeline: str, account: str, letter: DeadLetter) -> bytes:
     """16 bytes, equal for letters that are the same one.
 
-    The pair (by message id, else by place) and what befell it; of a pair that was mapped the id and content tell
+    The pair (by message id, else by place) and what befell it; of a pair that was mapped the id and content say
     more than the wording of the reason, of one that was not the reason is all there is.
     """
-    # In a warehouse the row is the place in a query's answer: only with the cursor it tells events apart.
+    # In a warehouse the row is the place in a query's answer: only with the cursor it names one event.
     at = letter.cursor.isoformat() if letter.cursor else None
     place = [letter.message_id] if letter.message_id else [letter.origin, letter.row, at]
     trouble = [letter.transaction_id, letter.digest]
@@ -219,7 +219,7 @@ def say(connection: sa.Connection, pipeline: str, account: str, now: datetime) -
 
 
 def erase(connection: sa.Connection, of: Mapping[str, str | None], now: datetime) -> int:
-    """Close the letters with these ids and drop everything in them that tells of the event; how many."""
+    """Close the letters with these ids and drop everything in them that is of the event; how many."""
     columns = dead_letters.c
     mine = [columns[name] == storable(value) for name, value in of.items() if value is not None]
     gone = dict.fromkeys(("message_id", "transaction_id", "customer_id", "event", "body"))

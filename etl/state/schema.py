@@ -1,6 +1,6 @@
 """The tables of the state database, the same in every kind of database. Times are int64 microseconds since 1970, UTC.
 
-``docs/state.md`` tells what each table is for and what always holds between them.
+``docs/state.md`` says what each table is for and what always holds between them.
 """
 
 from __future__ import annotations

