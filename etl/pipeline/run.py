@@ -32,7 +32,7 @@ from etl.pipeline.read_ahead import ReadAhead
 from etl.pipeline.recorder import CircuitBreaker, Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pandas as pd
 
@@ -53,7 +53,7 @@ _TOGETHER = 8
 class Job:
     """Everything a run needs, chosen by ``wiring``.
 
-    ``names``: subscriptions whose held pairs it sends when they are due. ``notes``: what its report says once.
+    ``names``: subscriptions whose held pairs it sends when they are due, but those of after they ``retired``. ``notes``: what its report says once.
     ``quantity``: where in the track event the number is that is summed beside the counts.
     """
 
@@ -71,6 +71,7 @@ class Job:
     progress: Progress | None = None
     interrupted: Event = field(default_factory=Event)
     names: frozenset[str] = frozenset()
+    retired: Mapping[str, datetime] = field(default_factory=dict)
     notes: Sequence[str] = ()
     quantity: Path | None = None
 
@@ -214,7 +215,7 @@ class _Line:
 
     def _release(self) -> None:
         """Send the held pairs of earlier windows that came due; those this window met are recorded by now."""
-        due = dead_letters.due(self.log.held(self.job.clock()), self.job.names)
+        due = dead_letters.due(self.log.held(self.job.clock()), self.job.names, self.job.retired)
         if not due:
             return
         letters = partial(dead_letters.of_held, due)
