@@ -44,6 +44,7 @@ def source_of(config: Config) -> Source:
                 partitions=source.partitions,
                 cursor=source.cursor,
                 batch_rows=source.batch_rows,
+                exclude=source.exclude or (),
             )
         case "delta":
             from etl.sources.delta import DeltaSource
@@ -65,7 +66,9 @@ def source_of(config: Config) -> Source:
         case "logs":
             from etl.sources.logs import LogsSource
 
-            return LogsSource(source.path, cursor=source.cursor, batch_rows=source.batch_rows)
+            return LogsSource(
+                source.path, cursor=source.cursor, batch_rows=source.batch_rows, exclude=source.exclude or ()
+            )
         case _:
             from etl.sources.warehouse import WarehouseSource
 
@@ -76,6 +79,7 @@ def source_of(config: Config) -> Source:
                 query=source.query,
                 cursor=source.cursor,
                 batch_rows=source.batch_rows,
+                exclude=source.exclude or (),
             )
 
 
