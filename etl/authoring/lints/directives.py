@@ -81,7 +81,7 @@ def _template(argument: Any) -> Iterator[tuple[str, str, str]]:
 
 
 def _liquid(argument: Any) -> Iterator[tuple[str, str, str]]:
-    from etl.transform.liquid import liquid  # its library takes a tenth of a second to load
+    from etl.transform.liquid.engine import liquid
 
     if not isinstance(argument, str):
         return

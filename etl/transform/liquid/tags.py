@@ -1,201 +1,307 @@
-"""The tags of ``@liquid``, as liquidjs renders them. Pure."""
+"""Tags, compiled once into closures that render a ``Scope`` as text. Pure.
+
+Source: liquidjs 10.30.1, and the list of disabled tags in Segment's mapping kit.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
-from liquid.ast import BlockNode, Node
-from liquid.builtin.content import Literal
-from liquid.builtin.expressions import FilteredExpression, logical, primitive, tokenize
-from liquid.builtin.expressions.filtered import Filter
-from liquid.builtin.illegal import Illegal
-from liquid.builtin.output import Output, OutputNode
-from liquid.builtin.tags.assign_tag import AssignNode, AssignTag
-from liquid.builtin.tags.capture_tag import CaptureTag
-from liquid.builtin.tags.comment_tag import CommentTag
-from liquid.builtin.tags.cycle_tag import CycleNode, CycleTag
-from liquid.builtin.tags.decrement_tag import DecrementTag
-from liquid.builtin.tags.increment_tag import IncrementTag
-from liquid.builtin.tags.inline_comment_tag import InlineCommentTag
-from liquid.builtin.tags.liquid_tag import LiquidTag
-from liquid.exceptions import LiquidSyntaxError
-from liquid.parser import get_parser
-from liquid.stream import TokenStream
-from liquid.tag import Tag
-from liquid.token import (
-    TOKEN_ASSIGN,
-    TOKEN_DPIPE,
-    TOKEN_EOF,
-    TOKEN_EXPRESSION,
-    TOKEN_OUTPUT,
-    TOKEN_PIPE,
-    TOKEN_TAG,
-)
+from etl.transform.javascript import joined
+from etl.transform.javascript.values import UNDEFINED, Value, text, truthy
+from etl.transform.json.text import quote
+from etl.transform.liquid.expressions import Evaluate, constant, filtered, operand, unquoted
+from etl.transform.liquid.scope import Scope, ThrownError
+from etl.transform.liquid.tokens import QUOTED_LITERAL, LiquidError, Token, failure, lines, tokens
+from etl.transform.liquid.values import Drop, true
 
-from etl.transform.javascript.values import UNDEFINED, text
-from etl.transform.liquid.strings import stringified
-from etl.transform.liquid.values import StoppedError, evaluate, true
-
-if TYPE_CHECKING:
-    from typing import TextIO
-
-    from liquid.expression import Expression
-    from liquid.token import Token
-
-DISABLED_TAGS = ("case", "for", "include", "layout", "render", "tablerow")
+Render = Callable[[Scope], str]
+DISABLED: Final = ("case", "for", "include", "layout", "render", "tablerow")
+_BLOCK: Final = Drop("[object Object]")
 
 
-def _filtered_value(tag: Tag, tokens: TokenStream) -> FilteredExpression:
-    """What comes before the filters may be a comparison; what follows it up to the first filter is ignored."""
-    left = logical.parse_boolean_primitive(tag.env, tokens)
-    while tokens.current.kind not in (TOKEN_PIPE, TOKEN_EOF):
-        if tokens.current.kind in (TOKEN_ASSIGN, TOKEN_DPIPE):
-            raise LiquidSyntaxError('expected "|" before filter', token=tokens.current)
-        next(tokens)
-    filters = Filter.parse(tag.env, tokens, delim=(TOKEN_PIPE,))
-    tokens.eat(TOKEN_EOF)
-    return FilteredExpression(left.token, left, filters)
+def template(source: str) -> Render:
+    """A whole template; raises ``LiquidError`` where it does not parse; so does rendering where liquidjs throws."""
+    return _sequence(tokens(source))
 
 
-class _OutputNode(OutputNode):
-    def render_to_output(self, context: Any, buffer: TextIO) -> int:
-        return buffer.write(stringified(evaluate(self.expression, context)))
+def _sequence(rest: list[Token]) -> Render:
+    """All tokens that are left."""
+    rest.reverse()
+    nodes = []
+    while rest:
+        token = rest.pop()
+        nodes.append((token, _node(token, rest)))
+    return _together(nodes)
 
 
-class _Output(Output):
-    node_class = _OutputNode
+def _together(nodes: list[tuple[Token, Render]]) -> Render:
+    """One after the other until one stops; what is thrown gets the place of the part that threw it."""
+    renders = [render for _, render in nodes]
 
-    def parse(self, stream: TokenStream) -> OutputNode:
-        token = stream.eat(TOKEN_OUTPUT)
-        inner = stream.expect(TOKEN_EXPRESSION)
-        if not inner.value.strip():
-            raise LiquidSyntaxError('invalid value expression: ""', token=token)
-        source = re.sub(r"\|\s*$", "", inner.value)
-        return self.node_class(token, _filtered_value(self, TokenStream(tokenize(source, inner))))
+    def render(scope: Scope) -> str:
+        parts: list[str] = []
+        try:
+            for one in renders:
+                parts.append(one(scope))
+                if scope.stopped:
+                    break
+            return scope.joined("", parts)
+        except ThrownError as error:
+            token = nodes[min(len(parts), len(nodes) - 1)][0]
+            raise failure(str(error), token.inside.source, token.start) from None
 
-
-class _Echo(Tag):
-    name = "echo"
-    block = False
-    node_class = _OutputNode
-
-    def parse(self, stream: TokenStream) -> Node:
-        token = stream.eat(TOKEN_TAG)
-        if stream.current.kind != TOKEN_EXPRESSION:
-            return self.node_class(token, primitive.Nil(token))
-        return self.node_class(token, _filtered_value(self, stream.into_inner(tag=token, eat=False)))
+    return renders[0] if len(renders) == 1 and nodes[0][0].kind == "text" else render
 
 
-class _Branches(Node):
-    """``if`` and ``unless``: the first branch whose condition holds; None as a condition always does."""
-
-    __slots__ = ("branches", "negated")
-
-    def __init__(
-        self, token: Token, branches: list[tuple[Expression | None, BlockNode]], *, negated: bool
-    ) -> None:
-        super().__init__(token)
-        self.blank = False
-        self.branches = branches
-        self.negated = negated
-
-    def render_to_output(self, context: Any, buffer: TextIO) -> int:
-        for i, (condition, block) in enumerate(self.branches):
-            if condition is None or true(condition, context) is not (self.negated and i == 0):
-                return block.render(context, buffer)
-        return 0
+def _node(token: Token, rest: list[Token]) -> Render:
+    """One part; a tag with an end takes what it holds from ``rest``, whose next is its last."""
+    try:
+        if token.kind == "text":
+            return constant(joined(token.text))
+        if token.kind == "output":
+            return _output(filtered(token.inside))
+        if token.name in DISABLED:
+            raise ThrownError(f'tag "{token.name}" is disabled')
+        if token.name not in _TAGS:
+            raise ThrownError(f'tag "{token.name}" not found')
+        return _TAGS[token.name](token, rest)
+    except ThrownError as error:
+        raise failure(str(error), token.inside.source, token.start) from None
 
 
-class _If(Tag):
-    name = "if"
-    end = "endif"
-    negated = False
+def _output(value: Evaluate) -> Render:
+    return lambda scope: scope.printed(value(scope))
 
-    def parse(self, stream: TokenStream) -> Node:
-        token = stream.eat(TOKEN_TAG)
-        branches = [(self._condition(stream, token), self._block(stream))]
-        while not stream.current.is_tag(self.end):
-            branch = stream.eat(TOKEN_TAG)
-            if branches[-1][0] is None:
-                raise LiquidSyntaxError(f"unexpected {branch.value} after else", token=branch)
-            if branch.value == "elsif":
-                branches.append((self._condition(stream, branch), self._block(stream)))
+
+def _held(token: Token, rest: list[Token], end: str) -> Render:
+    """What stands between a tag and its end."""
+    nodes = []
+    while rest:
+        one = rest.pop()
+        if one.kind == "tag" and one.name == end:
+            return _together(nodes)
+        nodes.append((one, _node(one, rest)))
+    raise _not_closed(token)
+
+
+def _not_closed(token: Token) -> ThrownError:
+    return ThrownError(f"tag {token.text} not closed")
+
+
+# -------------------------------------------------------------------------------------- if and unless
+
+
+class _Branches:
+    """The branches of ``if`` and ``unless`` as they are read: a condition, None for ``else``, and what they hold."""
+
+    def __init__(self, token: Token, *, strict: bool) -> None:
+        self.strict = strict
+        self.nodes: list[tuple[Token, Render]] = []
+        self.found = [(filtered(token.inside), self.nodes)]
+        self.otherwise: list[tuple[Token, Render]] | None = None
+
+    def elsif(self, token: Token) -> None:
+        """Behind ``else``, an error to ``if``; ``unless`` ignores it and what it holds."""
+        self.nodes = []
+        if self.otherwise is None:
+            self.found.append((filtered(token.inside), self.nodes))
+        elif self.strict:
+            raise ThrownError("unexpected elsif after else")
+
+    def otherwise_(self, token: Token) -> None:
+        """A second ``else`` likewise."""
+        if self.strict:
+            _without_arguments(token)
+        if self.otherwise is None:
+            self.otherwise = self.nodes = []
+        elif self.strict:
+            raise ThrownError("duplicated else")
+        else:
+            self.nodes = []
+
+    def read(self, token: Token, rest: list[Token], end: str) -> None:
+        """Everything up to the end."""
+        while rest:
+            one = rest.pop()
+            name = one.name if one.kind == "tag" else ""
+            if name == end:
+                if self.strict:
+                    _without_arguments(one)
+                return
+            if name == "elsif":
+                self.elsif(one)
+            elif name == "else":
+                self.otherwise_(one)
             else:
-                _skip_expression(stream)
-                branches.append((None, self._block(stream)))
-        return _Branches(token, branches, negated=self.negated)
-
-    def _condition(self, stream: TokenStream, token: Token) -> Expression | None:
-        return _filtered_value(self, stream.into_inner(tag=token))
-
-    def _block(self, stream: TokenStream) -> BlockNode:
-        return get_parser(self.env).parse_block(stream, frozenset((self.end, "elsif", "else")))
+                self.nodes.append((one, _node(one, rest)))
+        raise _not_closed(token)
 
 
-class _Unless(_If):
-    name = "unless"
-    end = "endunless"
-    negated = True
+def _without_arguments(token: Token) -> None:
+    if token.arguments:
+        raise ThrownError(f"unexpected {quote(joined(token.arguments))}")
 
 
-def _skip_expression(stream: TokenStream) -> None:
-    if stream.current.kind == TOKEN_EXPRESSION:
-        next(stream)
+def _branching(end: str, *, wanted: bool) -> Callable[[Token, list[Token]], Render]:
+    """``if`` takes its first branch where the condition is true, ``unless`` where it is not; later ones are alike."""
+
+    def parse(token: Token, rest: list[Token]) -> Render:
+        branches = _Branches(token, strict=wanted)
+        branches.read(token, rest, end)
+        (first, then), *others = [(condition, _together(nodes)) for condition, nodes in branches.found]
+        otherwise = _together(branches.otherwise or [])
+
+        def render(scope: Scope) -> str:
+            if true(first(scope)) is wanted:
+                return then(scope)
+            for condition, branch in others:
+                if true(condition(scope)):
+                    return branch(scope)
+            return otherwise(scope)
+
+        return render
+
+    return parse
 
 
-class _StopNode(Node):
-    def render_to_output(self, context: Any, buffer: TextIO) -> int:  # noqa: ARG002 - python-liquid's signature
-        raise StoppedError
+# --------------------------------------------------------------------------------------- other tags
 
 
-class _Stop(Tag):
+def _assign(token: Token, _: list[Token]) -> Render:
+    cursor = token.inside
+    name = cursor.name()
+    if not name:
+        cursor.fail("expected variable name")
+    cursor.blanks()
+    if cursor.peek() != "=":
+        cursor.fail('expected "="')
+    cursor.at += 1
+    value = filtered(cursor)
+    return lambda scope: _set(scope, name, value(scope))
+
+
+def _set(scope: Scope, name: str, value: Value) -> str:
+    scope.names[name] = value
+    return ""
+
+
+def _capture(token: Token, rest: list[Token]) -> Render:
+    cursor = token.inside
+    name = cursor.name()
+    if not name:
+        quoted = cursor.take(QUOTED_LITERAL)
+        if not quoted:
+            cursor.fail("invalid capture name")
+        name = unquoted(quoted)
+    held = _held(token, rest, "endcapture")
+    return lambda scope: _set(scope, name, held(scope))
+
+
+def _counter(step: int, shown: int) -> Callable[[Token, list[Token]], Render]:
+    """``increment`` shows the count before, ``decrement`` the one after."""
+
+    def parse(token: Token, _: list[Token]) -> Render:
+        name = token.inside.name()
+        return lambda scope: text(scope.count(name, step)[shown])
+
+    return parse
+
+
+def _cycle(token: Token, _: list[Token]) -> Render:
+    cursor = token.inside
+    start = cursor.at
+    group = operand(cursor)
+    cursor.blanks()
+    if group and cursor.peek() == ":":
+        cursor.at += 1
+    elif group:
+        group, cursor.at = None, start
+    written, candidates = [], []
+    while not cursor.done():
+        start = cursor.at
+        candidates.append(filtered(cursor))
+        written.append(cursor.source[start : cursor.at])
+        cursor.past(",")
+    if not candidates:
+        cursor.fail(f'empty candidates: "{token.text}"')
+
+    def render(scope: Scope) -> str:
+        key = f"cycle:{text(group.value(scope) if group else UNDEFINED)}:{','.join(written)}"
+        turn = scope.cycles.get(key, 0)
+        scope.cycles[key] = (turn + 1) % len(candidates)
+        chosen = candidates[turn](scope)
+        return scope.printed(chosen) if truthy(chosen) else ""
+
+    return render
+
+
+def _echo(token: Token, _: list[Token]) -> Render:
+    return _output(constant("") if token.inside.done() else filtered(token.inside))
+
+
+def _liquid(token: Token, _: list[Token]) -> Render:
+    return _sequence(lines(token.inside))
+
+
+def _block(token: Token, rest: list[Token]) -> Render:
+    """Without the layouts that Segment disables, what it holds; ``block`` is an object meanwhile."""
+    held = _held(token, rest, "endblock")
+
+    def render(scope: Scope) -> str:
+        outside = dict(scope.names)
+        scope.names["block"] = _BLOCK
+        rendered = held(scope)
+        scope.names.pop("block")
+        scope.names = {**({"block": outside["block"]} if "block" in outside else {}), **scope.names}
+        return rendered
+
+    return render
+
+
+def _stop(_: Token, __: list[Token]) -> Render:
     """``break`` and ``continue`` outside of loops, which are disabled, end the template."""
 
-    name = "break"
-    block = False
+    def render(scope: Scope) -> str:
+        scope.stopped = True
+        return ""
 
-    def parse(self, stream: TokenStream) -> Node:
-        token = stream.eat(TOKEN_TAG)
-        _skip_expression(stream)
-        return _StopNode(token)
+    return render
 
 
-class _Continue(_Stop):
-    name = "continue"
+def _raw(token: Token, rest: list[Token]) -> Render:
+    return constant(joined("".join(one.text for one in _until(token, rest, "endraw"))))
 
 
-class _AssignNode(AssignNode):
-    def render_to_output(self, context: Any, _: TextIO) -> int:
-        context.assign(str(self.name), evaluate(self.expression, context))
-        return 0
+def _comment(token: Token, rest: list[Token]) -> Render:
+    _until(token, rest, "endcomment")
+    return constant("")
 
 
-class _Assign(AssignTag):
-    node_class = _AssignNode
+def _until(token: Token, rest: list[Token], end: str) -> list[Token]:
+    """The tokens before the tag that ends this one, as they are."""
+    found = []
+    while rest:
+        one = rest.pop()
+        if one.kind == "tag" and one.name == end:
+            return found
+        found.append(one)
+    raise _not_closed(token)
 
 
-class _CycleNode(CycleNode):
-    def render_to_output(self, context: Any, buffer: TextIO) -> int:
-        group = evaluate(self.group, context) if self.group else UNDEFINED
-        key = f"cycle:{text(group)}:{','.join(map(str, self.args))}"
-        chosen = self.args[context.cycle(key, len(self.args))]
-        return buffer.write(stringified(evaluate(chosen, context)))
+def _remark(token: Token, _: list[Token]) -> Render:
+    if re.search(r"\n\s*[^#\s]", token.arguments):
+        raise ThrownError("every line of an inline comment must start with a '#' character")
+    return constant("")
 
 
-class _Cycle(CycleTag):
-    node_class = _CycleNode
+_TAGS: Final[dict[str, Callable[[Token, list[Token]], Render]]] = {
+    "assign": _assign, "capture": _capture, "comment": _comment, "increment": _counter(1, 0),
+    "decrement": _counter(-1, 1), "cycle": _cycle, "if": _branching("endif", wanted=True),
+    "unless": _branching("endunless", wanted=False), "block": _block, "raw": _raw, "break": _stop, "continue": _stop,
+    "echo": _echo, "liquid": _liquid, "#": _remark,
+}  # fmt: skip
 
-
-def _disabled(tag_name: str) -> type[Tag]:
-    def parse(_self: Tag, stream: TokenStream) -> NoReturn:
-        raise LiquidSyntaxError(f'tag "{tag_name}" is disabled', token=stream.current)
-
-    return type(f"Disabled_{tag_name}", (Tag,), {"name": tag_name, "parse": parse, "block": False})
-
-
-TAGS: list[type[Tag]] = [
-    Literal, _Output, Illegal, _If, _Unless, _Stop, _Continue, CommentTag, CaptureTag, _Cycle, _Assign, IncrementTag, DecrementTag,
-    _Echo, LiquidTag, InlineCommentTag,
-    *map(_disabled, DISABLED_TAGS),
-]  # fmt: skip
+__all__ = ["LiquidError", "template"]

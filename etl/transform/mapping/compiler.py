@@ -151,7 +151,7 @@ _DIRECTIVES: dict[str, Callable[[Any, bool], Expression]] = {
 
 
 def _liquid(argument: Any) -> Expression:
-    from etl.transform.liquid import liquid  # its library takes a tenth of a second to load
+    from etl.transform.liquid.engine import liquid
 
     return liquid(argument)
 
