@@ -11,6 +11,7 @@ from etl.authoring.lints.finding import Finding
 from etl.transform import columns
 from etl.transform.columns import Failure
 from etl.transform.columns.tracks import Values
+from etl.transform.liquid.engine import liquid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,8 +82,6 @@ def _template(argument: Any) -> Iterator[tuple[str, str, str]]:
 
 
 def _liquid(argument: Any) -> Iterator[tuple[str, str, str]]:
-    from etl.transform.liquid.engine import liquid
-
     if not isinstance(argument, str):
         return
     (rendered,) = columns.cells(liquid(argument).column(Values([{}])))

@@ -68,7 +68,9 @@ def _sum(scope: Scope, value: Value, key: Value = UNDEFINED, *_: Value) -> float
     return total
 
 
-def _slice(scope: Scope, value: Value, start: Value = UNDEFINED, length: Value = UNDEFINED, *_: Value) -> Value:
+def _slice(
+    scope: Scope, value: Value, start: Value = UNDEFINED, length: Value = UNDEFINED, *_: Value
+) -> Value:
     """JavaScript's own conversions and sums, so that a ``start`` in quotes is put before the length."""
     value = plain(value)
     if is_nothing(value):
@@ -99,7 +101,9 @@ def steps(count: Value, characters: str) -> int:
     return math.ceil(min(max(found, 0), len(characters))) if found == found else 0  # noqa: PLR0124 - NaN
 
 
-def _where(scope: Scope, value: Value, key: Value = UNDEFINED, expected: Value = UNDEFINED, *_: Value) -> Value:
+def _where(
+    scope: Scope, value: Value, key: Value = UNDEFINED, expected: Value = UNDEFINED, *_: Value
+) -> Value:
     from etl.transform.liquid.expressions import path  # which looks up filters
     from etl.transform.liquid.tokens import Cursor
 

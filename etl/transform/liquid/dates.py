@@ -24,48 +24,28 @@ if TYPE_CHECKING:
     from etl.transform.liquid.scope import Scope
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-#: The Gregorian calendar's cycle of 400 years, and the seconds between which Python's datetimes lie, a day left out.
-_CYCLE = 146_097 * 86_400
-_FIRST, _LAST = -62_135_510_400, 253_402_214_400
-_DAY = 86_400_000
+#: The Gregorian calendar repeats itself every 400 years; beyond a datetime's years, dates are those of another cycle.
+_CYCLE = 146_097 * 86_400_000
+_FIRST, _LAST = -62_135_510_400_000, 253_402_214_400_000
 _FORMAT = re.compile(r"%([-_0^#:]+)?([0-9]+)?([EO])?(.)")
 _WIDTHS = {"C": 2, "d": 2, "e": 2, "H": 2, "I": 2, "j": 3, "k": 2, "l": 2, "L": 3, "m": 2, "M": 2, "S": 2, "U": 2,
            "W": 2, "y": 2, "Y": 4}  # fmt: skip
 _MONTHS = "January February March April May June July August September October November December".split()  # noqa: SIM905
-_DAYS = "Sunday Monday Tuesday Wednesday Thursday Friday Saturday".split()  # noqa: SIM905
+_DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()  # noqa: SIM905
 _DEFAULT = "%A, %B %-e, %Y at %-l:%M %P %z"
 
 
 class Moment(NamedTuple):
-    """An instant as it is shown: ``utc`` in milliseconds since 1970, the fields of the calendar, and of the zone.
+    """``utc``: milliseconds since 1970; ``shown``: what its zone's clocks show, in another cycle of years if need be.
 
-    ``west``: minutes that its zone is behind UTC; ``weekday``: 0 is Sunday; ``day_of_year``: from 1.
+    ``year``: the true one; ``west``: minutes that the zone is behind UTC; ``zone``: its name, if it has one.
     """
 
     utc: int
+    shown: datetime
     year: int
-    month: int
-    day: int
-    weekday: int
-    day_of_year: int
-    milliseconds: int
     west: float
     zone: str
-
-    @property
-    def hour(self) -> int:
-        """From 0 to 23."""
-        return self.milliseconds // 3_600_000
-
-    @property
-    def minute(self) -> int:
-        """Of the hour."""
-        return self.milliseconds // 60_000 % 60
-
-    @property
-    def second(self) -> int:
-        """Of the minute."""
-        return self.milliseconds // 1000 % 60
 
 
 # ----------------------------------------------------------------------------------------- reading
@@ -79,13 +59,15 @@ def moment(value: Value, zone: Value = UNDEFINED) -> Moment | None:
     found = _milliseconds(plain(value))
     if found is None or not abs(found) <= FURTHEST:
         return None
-    utc, name = math.trunc(found), "UTC"
-    west = 0.0
+    utc, west, name = math.trunc(found), 0.0, "UTC"
     if not is_nothing(zone):
         name = zone if isinstance(zone, str) else ""
-        west = _west(name, utc) if isinstance(zone, str) else to_number(zone)
+        west = _west(name, utc) if name or zone == "" else to_number(zone)
     shown = utc - west * 60_000
-    return _shown(utc, math.trunc(shown), west, name) if abs(shown) <= FURTHEST else None
+    if not abs(shown) <= FURTHEST:
+        return None
+    clock, cycles = _datetime(math.trunc(shown))
+    return Moment(utc, clock, clock.year + 400 * cycles, west, name)
 
 
 def _milliseconds(value: Value) -> float | None:
@@ -100,29 +82,18 @@ def _milliseconds(value: Value) -> float | None:
     return parse_date(text(value))
 
 
-def _shown(utc: int, local: int, west: float, zone: str) -> Moment:
-    """The fields of the Gregorian calendar, which JavaScript extends both ways, years being counted from March."""
-    days, milliseconds = divmod(local, _DAY)
-    cycle, day = divmod(days + 719_468, 146_097)
-    year = (day - day // 1460 + day // 36_524 - day // 146_096) // 365
-    since_march = day - (365 * year + year // 4 - year // 100)
-    month = (5 * since_march + 2) // 153
-    day_of_month = since_march - (153 * month + 2) // 5 + 1
-    month = month + 3 if month < 10 else month - 9
-    year += cycle * 400 + (month <= 2)
-    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-    day_of_year = since_march - 305 if month <= 2 else since_march + 60 + leap
-    return Moment(utc, year, month, day_of_month, (days + 4) % 7, day_of_year, milliseconds, west, zone)
+def _datetime(milliseconds: int) -> tuple[datetime, int]:
+    """The instant as a datetime, and how many cycles of years were taken off it for that."""
+    cycles = 0 if _FIRST <= milliseconds <= _LAST else (milliseconds - _LAST + _CYCLE) // _CYCLE
+    return _EPOCH + timedelta(milliseconds=milliseconds - cycles * _CYCLE), cycles
 
 
 def _west(name: str, utc: int) -> float:
-    """How many minutes a zone is behind UTC then; the rules of its last years hold for ever."""
+    """How many minutes a zone is behind UTC then."""
     zone = _zone(name)
     if zone is None:
         raise ThrownError(f"Invalid time zone specified: {name}")
-    seconds = max(utc // 1000, _FIRST)
-    seconds -= -(-max(seconds - _LAST, 0) // _CYCLE) * _CYCLE
-    offset = (_EPOCH + timedelta(seconds=seconds)).astimezone(zone).utcoffset() or timedelta()
+    offset = _datetime(max(utc, _FIRST) // 1000 * 1000)[0].astimezone(zone).utcoffset() or timedelta()
     return -offset.total_seconds() / 60
 
 
@@ -152,7 +123,7 @@ def _part(at: Moment, match: re.Match[str], scope: Scope) -> str:
         found = _offset(at.west, ":" if ":" in flags else "")
     elif letter == "N":
         scope.use((size or 9) - 3)
-        found = f"{at.milliseconds % 1000:03d}"[: int(size or 9)].ljust(int(size or 9), "0")
+        found = f"{at.shown.microsecond // 1000:03d}"[: int(size or 9)].ljust(int(size or 9), "0")
     elif letter in _CODES:
         found = str(_CODES[letter](at))
     else:
@@ -179,49 +150,50 @@ def _offset(west: float, colon: str) -> str:
     return f"{'-' if west > 0 else '+'}{hours:02d}{colon}{minutes.rjust(2, '0')}"
 
 
+def _day_of_year(at: Moment) -> int:
+    """From 1; to liquidjs, year 0 has no leap day."""
+    return at.shown.timetuple().tm_yday - (at.year == 0 and at.shown.month > 2)
+
+
 def _week(at: Moment, first: int) -> int:
     """Weeks since the first Sunday (0) or Monday (1) of the year."""
-    return (at.day_of_year - 1 - (at.weekday - first + 7) % 7 + 7) // 7
+    return (_day_of_year(at) - 1 - (at.shown.isoweekday() % 7 - first) % 7 + 7) // 7
 
 
 def _ordinal(at: Moment) -> str:
-    return "th" if at.day in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(at.day % 10, "th")
+    return "th" if at.shown.day in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(at.shown.day % 10, "th")
 
 
 def _clock(at: Moment) -> str:
-    return f"{at.hour % 12 or 12}:{at.minute:02d}:{at.second:02d} {'AM' if at.hour < 12 else 'PM'}"
+    return f"{at.shown.hour % 12 or 12}:{at.shown:%M:%S} {'AM' if at.shown.hour < 12 else 'PM'}"
 
 
 def _calendar(at: Moment) -> str:
-    return f"{at.month}/{at.day}/{at.year if at.year > 0 else 1 - at.year}"
+    return f"{at.shown.month}/{at.shown.day}/{at.year if at.year > 0 else 1 - at.year}"
 
 
 _CODES: dict[str, Callable[[Moment], Any]] = {
-    "a": lambda at: _DAYS[at.weekday][:3],
-    "A": lambda at: _DAYS[at.weekday],
-    "b": lambda at: _MONTHS[at.month - 1][:3],
-    "B": lambda at: _MONTHS[at.month - 1],
-    "h": lambda at: _MONTHS[at.month - 1][:3],
+    "a": lambda at: _DAYS[at.shown.weekday()][:3],
+    "A": lambda at: _DAYS[at.shown.weekday()],
+    "b": lambda at: _MONTHS[at.shown.month - 1][:3],
+    "B": lambda at: _MONTHS[at.shown.month - 1],
     "c": lambda at: f"{_calendar(at)}, {_clock(at)}",
     "C": lambda at: at.year // 100,
-    "d": lambda at: at.day,
-    "e": lambda at: at.day,
-    "H": lambda at: at.hour,
-    "I": lambda at: at.hour % 12 or 12,
-    "j": lambda at: at.day_of_year,
-    "k": lambda at: at.hour,
-    "l": lambda at: at.hour % 12 or 12,
-    "L": lambda at: at.milliseconds % 1000,
-    "m": lambda at: at.month,
-    "M": lambda at: at.minute,
-    "p": lambda at: "AM" if at.hour < 12 else "PM",
-    "P": lambda at: "am" if at.hour < 12 else "pm",
+    "d": lambda at: at.shown.day,
+    "H": lambda at: at.shown.hour,
+    "I": lambda at: at.shown.hour % 12 or 12,
+    "j": _day_of_year,
+    "L": lambda at: at.shown.microsecond // 1000,
+    "m": lambda at: at.shown.month,
+    "M": lambda at: at.shown.minute,
+    "p": lambda at: "AM" if at.shown.hour < 12 else "PM",
+    "P": lambda at: "am" if at.shown.hour < 12 else "pm",
     "q": _ordinal,
     "s": lambda at: at.utc // 1000,
-    "S": lambda at: at.second,
-    "u": lambda at: at.weekday or 7,
+    "S": lambda at: at.shown.second,
+    "u": lambda at: at.shown.isoweekday(),
     "U": lambda at: _week(at, 0),
-    "w": lambda at: at.weekday,
+    "w": lambda at: at.shown.isoweekday() % 7,
     "W": lambda at: _week(at, 1),
     "x": _calendar,
     "X": _clock,
@@ -232,6 +204,7 @@ _CODES: dict[str, Callable[[Moment], Any]] = {
     "n": lambda _: "\n",
     "%": lambda _: "%",
 }
+_CODES |= {"h": _CODES["b"], "e": _CODES["d"], "k": _CODES["H"], "l": _CODES["I"]}
 
 
 # ------------------------------------------------------------------------------------------ filters

@@ -219,9 +219,11 @@ def _numbers(scope: Scope, low: Value, high: Value) -> list[Value]:
 
 
 def unquoted(literal: str) -> str:
-    """A literal without its quotes, JavaScript's escapes read; one that is not closed loses its last character."""
-    inner = literal[1:-1]
-    return joined(_ESCAPE.sub(_unescaped, inner) if "\\" in inner else inner)
+    """A literal without its quotes, JavaScript's escapes read; what ends one that is not closed goes, unless escaped."""
+    body = literal[1:]
+    last = len(body) - 1
+    ends = [match.end() for match in _ESCAPE.finditer(body) if match.start() < last]
+    return joined(_ESCAPE.sub(_unescaped, body[: max(last, 0, *ends)]))
 
 
 def _unescaped(match: re.Match[str]) -> str:

@@ -46,7 +46,11 @@ def _named(options: tuple[Value, ...]) -> dict[str, Value]:
     for one in options:
         if not isinstance(one, (dict, list)):
             raise ThrownError(f"Iterator value {text(one)} is not an entry object")
-    return {one[0]: one[1] for one in options if isinstance(one, list) and len(one) > 1 and isinstance(one[0], str)}
+    return {
+        one[0]: one[1]
+        for one in options
+        if isinstance(one, list) and len(one) > 1 and isinstance(one[0], str)
+    }
 
 
 def _json(scope: Scope, value: Value, space: Value = UNDEFINED, *_: Value) -> Value:
@@ -55,8 +59,9 @@ def _json(scope: Scope, value: Value, space: Value = UNDEFINED, *_: Value) -> Va
     if written is None:
         return UNDEFINED
     scope.use(len(written))
-    gap = " " * int(min(max(to_number(space), 0), _MAX_INDENT)) if is_number(space) else space
-    return _indented(written, gap[:_MAX_INDENT]) if isinstance(gap, str) and gap else written
+    if is_number(space) and to_number(space) > 0:
+        return _indented(written, " " * int(min(to_number(space), _MAX_INDENT)))
+    return _indented(written, space[:_MAX_INDENT]) if isinstance(space, str) and space else written
 
 
 def _indented(written: str, gap: str) -> str:

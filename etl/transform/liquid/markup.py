@@ -86,9 +86,7 @@ _KEPT = {"default": "", "latin": "", "pretty": "._~!$&'()+,;=@"}
 _PATTERNS = {"raw": f"[{WHITE_SPACE}]+", "ascii": "[^A-Za-z0-9]+"}
 
 
-def _slug(
-    scope: Scope, value: Value, mode: Value = "default", cased: Value = UNDEFINED, *_: Value
-) -> str:
+def _slug(scope: Scope, value: Value, mode: Value = "default", cased: Value = UNDEFINED, *_: Value) -> str:
     source, chosen = scope.printed(value), "default" if mode is UNDEFINED else text(mode)
     scope.work(len(source))
     if chosen == "latin":

@@ -6,8 +6,8 @@ Source: liquidjs 10.30.1, and the list of disabled tags in Segment's mapping kit
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterator
+from typing import Final
 
 from etl.transform.javascript import joined
 from etl.transform.javascript.values import UNDEFINED, Value, text, truthy
@@ -18,56 +18,49 @@ from etl.transform.liquid.tokens import QUOTED_LITERAL, LiquidError, Token, fail
 from etl.transform.liquid.values import Drop, true
 
 Render = Callable[[Scope], str]
+Node = tuple[Token, Render]
 DISABLED: Final = ("case", "for", "include", "layout", "render", "tablerow")
 _BLOCK: Final = Drop("[object Object]")
 
 
 def template(source: str) -> Render:
     """A whole template; raises ``LiquidError`` where it does not parse; so does rendering where liquidjs throws."""
-    return _sequence(tokens(source))
+    return _all(tokens(source))
 
 
-def _sequence(rest: list[Token]) -> Render:
-    """All tokens that are left."""
+def _all(rest: list[Token]) -> Render:
     rest.reverse()
     nodes = []
     while rest:
-        token = rest.pop()
-        nodes.append((token, _node(token, rest)))
-    return _together(nodes)
+        nodes.append(_node(rest.pop(), rest))
+    return _sequence(nodes)
 
 
-def _together(nodes: list[tuple[Token, Render]]) -> Render:
+def _sequence(nodes: list[Node]) -> Render:
     """One after the other until one stops; what is thrown gets the place of the part that threw it."""
-    renders = [render for _, render in nodes]
 
     def render(scope: Scope) -> str:
         parts: list[str] = []
-        try:
-            for one in renders:
+        for token, one in nodes:
+            try:
                 parts.append(one(scope))
-                if scope.stopped:
-                    break
-            return scope.joined("", parts)
-        except ThrownError as error:
-            token = nodes[min(len(parts), len(nodes) - 1)][0]
-            raise failure(str(error), token.inside.source, token.start) from None
+            except ThrownError as error:
+                raise failure(str(error), token.inside.source, token.start) from None
+            if scope.stopped:
+                break
+        return scope.joined("", parts)
 
-    return renders[0] if len(renders) == 1 and nodes[0][0].kind == "text" else render
+    return render
 
 
-def _node(token: Token, rest: list[Token]) -> Render:
-    """One part; a tag with an end takes what it holds from ``rest``, whose next is its last."""
+def _node(token: Token, rest: list[Token]) -> Node:
+    """One part; a tag with an end takes what it holds from ``rest``, whose last is the next."""
     try:
-        if token.kind == "text":
-            return constant(joined(token.text))
-        if token.kind == "output":
-            return _output(filtered(token.inside))
-        if token.name in DISABLED:
-            raise ThrownError(f'tag "{token.name}" is disabled')
-        if token.name not in _TAGS:
-            raise ThrownError(f'tag "{token.name}" not found')
-        return _TAGS[token.name](token, rest)
+        if token.kind == "tag":
+            return token, _TAGS.get(token.name, _unknown)(token, rest)
+        return token, _output(
+            constant(joined(token.text)) if token.kind == "text" else filtered(token.inside)
+        )
     except ThrownError as error:
         raise failure(str(error), token.inside.source, token.start) from None
 
@@ -76,95 +69,75 @@ def _output(value: Evaluate) -> Render:
     return lambda scope: scope.printed(value(scope))
 
 
-def _held(token: Token, rest: list[Token], end: str) -> Render:
-    """What stands between a tag and its end."""
-    nodes = []
+def _unknown(token: Token, _: list[Token]) -> Render:
+    raise ThrownError(f'tag "{token.name}" {"is disabled" if token.name in DISABLED else "not found"}')
+
+
+def _until(token: Token, rest: list[Token], end: str) -> Iterator[Token]:
+    """The tokens before the tag that ends this one; whoever parses one takes what it holds, too."""
     while rest:
         one = rest.pop()
         if one.kind == "tag" and one.name == end:
-            return _together(nodes)
-        nodes.append((one, _node(one, rest)))
-    raise _not_closed(token)
+            return _bare(one) if end == "endif" else None
+        yield one
+    raise ThrownError(f"tag {token.text} not closed")
 
 
-def _not_closed(token: Token) -> ThrownError:
-    return ThrownError(f"tag {token.text} not closed")
+def _bare(token: Token) -> None:
+    if token.arguments:
+        raise ThrownError(f"unexpected {quote(joined(token.arguments))}")
+
+
+def _held(token: Token, rest: list[Token], end: str) -> Render:
+    return _sequence([_node(one, rest) for one in _until(token, rest, end)])
 
 
 # -------------------------------------------------------------------------------------- if and unless
 
 
-class _Branches:
-    """The branches of ``if`` and ``unless`` as they are read: a condition, None for ``else``, and what they hold."""
-
-    def __init__(self, token: Token, *, strict: bool) -> None:
-        self.strict = strict
-        self.nodes: list[tuple[Token, Render]] = []
-        self.found = [(filtered(token.inside), self.nodes)]
-        self.otherwise: list[tuple[Token, Render]] | None = None
-
-    def elsif(self, token: Token) -> None:
-        """Behind ``else``, an error to ``if``; ``unless`` ignores it and what it holds."""
-        self.nodes = []
-        if self.otherwise is None:
-            self.found.append((filtered(token.inside), self.nodes))
-        elif self.strict:
-            raise ThrownError("unexpected elsif after else")
-
-    def otherwise_(self, token: Token) -> None:
-        """A second ``else`` likewise."""
-        if self.strict:
-            _without_arguments(token)
-        if self.otherwise is None:
-            self.otherwise = self.nodes = []
-        elif self.strict:
-            raise ThrownError("duplicated else")
-        else:
-            self.nodes = []
-
-    def read(self, token: Token, rest: list[Token], end: str) -> None:
-        """Everything up to the end."""
-        while rest:
-            one = rest.pop()
-            name = one.name if one.kind == "tag" else ""
-            if name == end:
-                if self.strict:
-                    _without_arguments(one)
-                return
-            if name == "elsif":
-                self.elsif(one)
-            elif name == "else":
-                self.otherwise_(one)
-            else:
-                self.nodes.append((one, _node(one, rest)))
-        raise _not_closed(token)
-
-
-def _without_arguments(token: Token) -> None:
-    if token.arguments:
-        raise ThrownError(f"unexpected {quote(joined(token.arguments))}")
-
-
 def _branching(end: str, *, wanted: bool) -> Callable[[Token, list[Token]], Render]:
-    """``if`` takes its first branch where the condition is true, ``unless`` where it is not; later ones are alike."""
+    """``if`` takes its first branch where the condition is true, ``unless`` where it is not; later ones are alike.
+
+    What comes after ``else`` and belongs to no branch is an error to ``if``; ``unless`` ignores it.
+    """
 
     def parse(token: Token, rest: list[Token]) -> Render:
-        branches = _Branches(token, strict=wanted)
-        branches.read(token, rest, end)
-        (first, then), *others = [(condition, _together(nodes)) for condition, nodes in branches.found]
-        otherwise = _together(branches.otherwise or [])
-
-        def render(scope: Scope) -> str:
-            if true(first(scope)) is wanted:
-                return then(scope)
-            for condition, branch in others:
-                if true(condition(scope)):
-                    return branch(scope)
-            return otherwise(scope)
-
-        return render
+        branches: list[tuple[Evaluate, list[Node]]] = [(filtered(token.inside), [])]
+        otherwise: list[Node] | None = None
+        nodes = branches[0][1]
+        for one in _until(token, rest, end):
+            name = one.name if one.kind == "tag" else ""
+            if name not in ("elsif", "else"):
+                nodes.append(_node(one, rest))
+                continue
+            if wanted and name == "else":
+                _bare(one)
+            if wanted and otherwise is not None:
+                raise ThrownError("duplicated else" if name == "else" else "unexpected elsif after else")
+            nodes = []
+            if name == "else":
+                otherwise = nodes if otherwise is None else otherwise
+            elif otherwise is None:
+                branches.append((filtered(one.inside), nodes))
+        return _chosen(
+            [(value, _sequence(held)) for value, held in branches], _sequence(otherwise or []), wanted=wanted
+        )
 
     return parse
+
+
+def _chosen(branches: list[tuple[Evaluate, Render]], otherwise: Render, *, wanted: bool) -> Render:
+    (first, then), *others = branches
+
+    def render(scope: Scope) -> str:
+        if true(first(scope)) is wanted:
+            return then(scope)
+        for condition, branch in others:
+            if true(condition(scope)):
+                return branch(scope)
+        return otherwise(scope)
+
+    return render
 
 
 # --------------------------------------------------------------------------------------- other tags
@@ -243,7 +216,7 @@ def _echo(token: Token, _: list[Token]) -> Render:
 
 
 def _liquid(token: Token, _: list[Token]) -> Render:
-    return _sequence(lines(token.inside))
+    return _all(lines(token.inside))
 
 
 def _block(token: Token, rest: list[Token]) -> Render:
@@ -251,24 +224,19 @@ def _block(token: Token, rest: list[Token]) -> Render:
     held = _held(token, rest, "endblock")
 
     def render(scope: Scope) -> str:
-        outside = dict(scope.names)
-        scope.names["block"] = _BLOCK
+        outside = scope.names.get("block", UNDEFINED)
+        _set(scope, "block", _BLOCK)
         rendered = held(scope)
-        scope.names.pop("block")
-        scope.names = {**({"block": outside["block"]} if "block" in outside else {}), **scope.names}
-        return rendered
+        del scope.names["block"]
+        return rendered if outside is UNDEFINED else rendered + _set(scope, "block", outside)
 
     return render
 
 
-def _stop(_: Token, __: list[Token]) -> Render:
+def _stopped(scope: Scope) -> str:
     """``break`` and ``continue`` outside of loops, which are disabled, end the template."""
-
-    def render(scope: Scope) -> str:
-        scope.stopped = True
-        return ""
-
-    return render
+    scope.stopped = True
+    return ""
 
 
 def _raw(token: Token, rest: list[Token]) -> Render:
@@ -276,19 +244,9 @@ def _raw(token: Token, rest: list[Token]) -> Render:
 
 
 def _comment(token: Token, rest: list[Token]) -> Render:
-    _until(token, rest, "endcomment")
+    for _ in _until(token, rest, "endcomment"):
+        pass
     return constant("")
-
-
-def _until(token: Token, rest: list[Token], end: str) -> list[Token]:
-    """The tokens before the tag that ends this one, as they are."""
-    found = []
-    while rest:
-        one = rest.pop()
-        if one.kind == "tag" and one.name == end:
-            return found
-        found.append(one)
-    raise _not_closed(token)
 
 
 def _remark(token: Token, _: list[Token]) -> Render:
@@ -300,7 +258,8 @@ def _remark(token: Token, _: list[Token]) -> Render:
 _TAGS: Final[dict[str, Callable[[Token, list[Token]], Render]]] = {
     "assign": _assign, "capture": _capture, "comment": _comment, "increment": _counter(1, 0),
     "decrement": _counter(-1, 1), "cycle": _cycle, "if": _branching("endif", wanted=True),
-    "unless": _branching("endunless", wanted=False), "block": _block, "raw": _raw, "break": _stop, "continue": _stop,
+    "unless": _branching("endunless", wanted=False), "block": _block, "raw": _raw, "break": lambda *_: _stopped,
+    "continue": lambda *_: _stopped,
     "echo": _echo, "liquid": _liquid, "#": _remark,
 }  # fmt: skip
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from etl.transform import columns
 from etl.transform.columns import Failure
 from etl.transform.columns.tracks import Values
-from etl.transform.javascript.values import UNDEFINED, entries, kind
-from etl.transform.json.text import javascript_order
+from etl.transform.javascript.values import UNDEFINED, entries, javascript_order, kind
+from etl.transform.liquid.engine import liquid
 from etl.transform.mapping import directives, lookup, shapes
 from etl.transform.mapping.expression import Expression, array_of, constant, failing, object_of, union
 from etl.transform.mapping.template import template
@@ -79,7 +79,7 @@ def compile_mapping(mapping: Any) -> Mapping:
             return Mapping(tuple(found))
         if is_directive(prepared) or isinstance(prepared, list):
             return Mapping((), whole=build(prepared))
-        return Mapping((), fields={key: build(value) for key, value in prepared.items()})
+        return Mapping((), fields={key: build(prepared[key]) for key in javascript_order(prepared)})
     except ValueError as error:
         return Mapping((str(error),))
 
@@ -146,14 +146,8 @@ _DIRECTIVES: dict[str, Callable[[Any, bool], Expression]] = {
     "@merge": lambda argument, exact: shapes.merge(argument, build, exact=exact),
     "@arrayPath": lambda argument, exact: shapes.array_path(argument, build, exact=exact),
     "@transform": lambda argument, exact: shapes.transform(argument, build, prepare, exact=exact),
-    "@liquid": lambda argument, _: _liquid(argument),
+    "@liquid": lambda argument, _: liquid(argument),
 }
-
-
-def _liquid(argument: Any) -> Expression:
-    from etl.transform.liquid.engine import liquid
-
-    return liquid(argument)
 
 
 # ---------------------------------------------------------------------------------------------- opening

@@ -10,8 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from etl.transform.javascript import units
-from etl.transform.javascript.values import UNDEFINED, kind
-from etl.transform.json.text import javascript_order
+from etl.transform.javascript.values import UNDEFINED, javascript_order, kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
