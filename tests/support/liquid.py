@@ -90,8 +90,16 @@ class Templates:
             "when": some(("2024-02-29T23:59:59.999Z", "2026-03-08T07:30:00Z", "1969-12-31T23:59:59Z", "1883-11-18T12:00:00Z")),
         }  # fmt: skip
         properties |= {word: some((7, "kw", None, [1, 2])) for word in self.random.sample(_KEYWORDS, 4)}
-        event: dict[str, Any] = {"type": "track", "event": some(("api_call", "Order Completed")), "messageId": "m1"}
-        event |= {"timestamp": "2026-11-01T00:00:00Z", "userId": some(("u1", 5, None)), "properties": properties}
+        event: dict[str, Any] = {
+            "type": "track",
+            "event": some(("api_call", "Order Completed")),
+            "messageId": "m1",
+        }
+        event |= {
+            "timestamp": "2026-11-01T00:00:00Z",
+            "userId": some(("u1", 5, None)),
+            "properties": properties,
+        }
         return event | {"context": {"groupId": some(("g1", 5, "")), "traits": {"email": "a@x.com"}}}
 
     # ------------------------------------------------------------------------------------------ parts
@@ -100,12 +108,20 @@ class Templates:
         return self.random.random() < self.odd
 
     def _part(self, depth: int) -> str:
-        makers = [self._output] * 6 + [self._text] * 2 + [self._assign] * 2 + [self._if] * 3 + [self._unless, self._capture]
+        makers = (
+            [self._output] * 6
+            + [self._text] * 2
+            + [self._assign] * 2
+            + [self._if] * 3
+            + [self._unless, self._capture]
+        )
         makers += [self._special] if self._is_odd() else []
         return self.random.choice(makers if depth else makers[:8])(depth - 1)
 
     def _text(self, _: int) -> str:
-        return self.random.choice(("x", " y ", "\n", " - ", "é", "", "  ", "%", "{", "}", "😀", "Total: ", "\t\u00a0"))
+        return self.random.choice(
+            ("x", " y ", "\n", " - ", "é", "", "  ", "%", "{", "}", "😀", "Total: ", "\t\u00a0")
+        )
 
     def _mark(self, inside: str, opener: str = "{%", closer: str = "%}") -> str:
         space = self.random.choice((" ", " ", " ", "", "\n", "  "))
@@ -118,11 +134,21 @@ class Templates:
     def _filtered(self) -> str:
         value = self._condition() if self._is_odd() and self._is_odd() else self._value()
         pipes = "".join(self._filter() for _ in range(self.random.choice((0, 1, 1, 2, 3))))
-        return value + pipes + (self.random.choice((" |", ":", ", x", " )", " y", "|| upcase")) if self._is_odd() and self._is_odd() else "")
+        return (
+            value
+            + pipes
+            + (
+                self.random.choice((" |", ":", ", x", " )", " y", "|| upcase"))
+                if self._is_odd() and self._is_odd()
+                else ""
+            )
+        )
 
     def _value(self) -> str:
         if self._is_odd():
-            return self.random.choice((*_ODD_NAMES, *_ODD_LITERALS, *(f"properties.{word}" for word in _KEYWORDS), *_KEYWORDS))
+            return self.random.choice(
+                (*_ODD_NAMES, *_ODD_LITERALS, *(f"properties.{word}" for word in _KEYWORDS), *_KEYWORDS)
+            )
         return self.random.choice(_NAMES if self.random.random() < 0.7 else _LITERALS)
 
     def _filter(self) -> str:
@@ -155,7 +181,11 @@ class Templates:
         for _ in range(some((1, 1, 1, 2, 2, 3))):
             term = self._value()
             if self.random.random() < 0.6:
-                operator = some(("<>", "=", "=>", "is", "&&")) if self._is_odd() and self._is_odd() else some(_OPERATORS)
+                operator = (
+                    some(("<>", "=", "=>", "is", "&&"))
+                    if self._is_odd() and self._is_odd()
+                    else some(_OPERATORS)
+                )
                 term += some((f" {operator} ", f" {operator} ", operator)) + self._value()
             words.append("not " + term if self.random.random() < 0.12 else term)
         joints = [some((" and ", " or ")) for _ in words[1:]] + [""]
@@ -181,14 +211,23 @@ class Templates:
         return self._if(depth, "unless")
 
     def _assign(self, _: int) -> str:
-        name = self.random.choice(("v", "v", "total", "properties", "a-b", "size") if self._is_odd() else ("v", "total"))
+        name = self.random.choice(
+            ("v", "v", "total", "properties", "a-b", "size") if self._is_odd() else ("v", "total")
+        )
         sign = self.random.choice((" = ", " = ", "="))
-        use = self.random.choice((f"{{{{ {name} }}}}", f"{{{{{name}{self._filter()}}}}}", f"[{{{{ {name}.size }}}}]", ""))
+        use = self.random.choice(
+            (f"{{{{ {name} }}}}", f"{{{{{name}{self._filter()}}}}}", f"[{{{{ {name}.size }}}}]", "")
+        )
         return self._mark(f"assign {name}{sign}{self._filtered()}") + use
 
     def _capture(self, depth: int) -> str:
         name = "'c'" if self._is_odd() else "c"
-        return self._mark(f"capture {name}") + self._inner(depth) + self._mark("endcapture") + f"{{{{ c{self._filter()} }}}}"
+        return (
+            self._mark(f"capture {name}")
+            + self._inner(depth)
+            + self._mark("endcapture")
+            + f"{{{{ c{self._filter()} }}}}"
+        )
 
     def _special(self, depth: int) -> str:
         some, inner, value = self.random.choice, self._inner(depth), self._value()
@@ -208,5 +247,28 @@ class Templates:
     def _damaged(self, made: str) -> str:
         """A character more or less somewhere."""
         at = self.random.randrange(len(made) + 1)
-        put = self.random.choice(("", "", "-", " ", "|", "'", '"', "%", "{", "}", ".", ":", ",", "(", ")", "[", "]", "x", "\n", "\\"))
+        put = self.random.choice(
+            (
+                "",
+                "",
+                "-",
+                " ",
+                "|",
+                "'",
+                '"',
+                "%",
+                "{",
+                "}",
+                ".",
+                ":",
+                ",",
+                "(",
+                ")",
+                "[",
+                "]",
+                "x",
+                "\n",
+                "\\",
+            )
+        )
         return made[:at] + put + made[at + (not put) :]
