@@ -95,7 +95,7 @@ class _Rendering:
         return then if taken else other if shown else ""
 
     def holds(self, condition: str) -> bool:
-        left, operator, right = (re.split(r"\s+(==|contains)\s+", condition.strip()) + ["", ""])[:3]
+        left, operator, right = [*re.split(r"\s+(==|contains)\s+", condition.strip()), "", ""][:3]
         one = self.operand(left)
         if operator == "contains":
             wanted = self.operand(right)

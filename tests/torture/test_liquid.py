@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ _EVENTS = 5
 _TRIGGER = 'type = "track"'
 _FUZZ_SECONDS = 600
 #: No template and event may take longer than this, however odd; it is a bound against hanging, not a measure.
-_SECONDS = 20.0
+_SECONDS = 120.0
 
 
 @pytest.fixture(scope="module")
@@ -106,10 +107,8 @@ def test_noise_neither_crashes_the_parser_nor_keeps_it_busy(figures: Figures) ->
     while time.monotonic() < until:
         source, event = _noise(noise, words), words.event()
         began = time.monotonic()
-        try:
+        with suppress(LiquidError, RecursionError):
             rendered(template(source), event)
-        except (LiquidError, RecursionError):
-            pass
         taken = time.monotonic() - began
         assert taken < _SECONDS, source
         count, slowest = count + 1, max(slowest, taken)

@@ -109,6 +109,7 @@ def _where(
 
     items, source = as_list(value), units(scope.printed(key))
     scope.use(len(items))
+    scope.work(len(items))
     cursor = Cursor(source, 0, len(source))
     cursor.blanks()
     look = path(cursor)
@@ -118,7 +119,6 @@ def _where(
         held = look(inner) if look else UNDEFINED
         if true(held) if expected is UNDEFINED else equal(held, expected):
             found.append(one)
-    scope.work(len(items))
     return found
 
 

@@ -214,8 +214,9 @@ def _needed(cursor: Cursor) -> Evaluate:
 def _numbers(scope: Scope, low: Value, high: Value) -> list[Value]:
     first, last = values.to_number(low), values.to_number(high)
     scope.use(last - first + 1)
-    length = last + 1 - first
-    return [first + step for step in range(math.ceil(length))] if length > 0 else []
+    length = math.ceil(last + 1 - first) if last + 1 > first else 0
+    scope.work(length)
+    return [first + step for step in range(length)]
 
 
 def unquoted(literal: str) -> str:

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     from etl.transform.liquid.scope import Scope
 
-DISABLED = frozenset(
-    "array_to_sentence_string concat find find_exp find_index find_index_exp group_by group_by_exp has has_exp map"
-    " newline_to_br reject reject_exp reverse sort sort_natural uniq where_exp type".split()
-)
+DISABLED = frozenset((
+    "array_to_sentence_string", "concat", "find", "find_exp", "find_index", "find_index_exp", "group_by", "group_by_exp",
+    "has", "has_exp", "map", "newline_to_br", "reject", "reject_exp", "reverse", "sort", "sort_natural", "uniq", "where_exp", "type",
+))  # fmt: skip
 _MAX_INDENT = 10
 _JSON = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{][\]}]|[\[\]{},:]|[^\[\]{},:"]+')
 
@@ -59,6 +59,7 @@ def _json(scope: Scope, value: Value, space: Value = UNDEFINED, *_: Value) -> Va
     if written is None:
         return UNDEFINED
     scope.use(len(written))
+    scope.work(len(written) // 4)
     if is_number(space) and to_number(space) > 0:
         return _indented(written, " " * int(min(to_number(space), _MAX_INDENT)))
     return _indented(written, space[:_MAX_INDENT]) if isinstance(space, str) and space else written

@@ -26,10 +26,8 @@ def _whole(function: Callable[[float], int]) -> Callable[..., Value]:
 
 
 def _divided(dividend: float, divisor: float = math.nan, whole: float = 0.0, *_: float) -> float:
-    if divisor:
-        quotient = dividend / divisor
-    else:
-        quotient = math.copysign(math.inf, dividend) if dividend else math.nan
+    by_zero = math.copysign(math.inf, dividend) if dividend else math.nan
+    quotient = dividend / divisor if divisor else by_zero
     return math.floor(quotient) if whole and math.isfinite(quotient) else quotient
 
 

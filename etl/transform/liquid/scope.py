@@ -15,7 +15,7 @@ from etl.transform.liquid.values import own, printed
 MAX_MEMORY: Final = 100_000_000
 #: Steps that nothing else limits (items visited, characters encoded). Segment stops by the clock, after half a second; an
 #: event must have the same outcome each time, so work is counted here.
-MAX_STEPS: Final = 20_000_000
+MAX_STEPS: Final = 2_000_000
 #: Characters that a text may have. Segment's grow to half a gigabyte before JavaScript refuses.
 MAX_TEXT: Final = 100_000_000
 #: Items, at every depth, of an array that is pushed into another: pushed into itself, one doubles each time.

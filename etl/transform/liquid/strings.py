@@ -89,6 +89,7 @@ def _split(scope: Scope, value: Value, separator: Value = UNDEFINED, *_: Value) 
     source, glue = scope.printed(value), scope.printed(separator)
     scope.use(len(source))
     parts: list[Value] = list(source.split(glue)) if glue else list(units(source))
+    scope.work(len(parts))
     while parts and parts[-1] == "":
         parts.pop()
     return parts
