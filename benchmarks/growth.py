@@ -170,7 +170,7 @@ def of_chunks(sink: Sink, most: int) -> tuple[dict[str, Case], list[Goal]]:
     for size in (1, 10, 100):
         frame = pd.DataFrame({"body": column[: size * 1000]})
         case = Case(_NAME.format("a request", size))
-        with Metronome(sink.url, lambda: "bench", events_per_second=1e9, own_process=True).open() as delivery:
+        with Metronome(sink.url, lambda: "bench", events_per_second=1e9).open() as delivery:
             began = time.perf_counter()
             for chunk in chunks(frame, max_events=size):
                 delivery.submit(chunk)

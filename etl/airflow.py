@@ -18,6 +18,8 @@ import tempfile
 from datetime import UTC, date, datetime, timedelta
 from typing import IO, TYPE_CHECKING, Any, Literal
 
+from etl.core.outcomes import LETTERS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -228,8 +230,7 @@ def _summarise(report: Mapping[str, Any], code: int) -> None:
 
 
 def _to_look_at(report: Mapping[str, Any]) -> str:
-    names = ("rejected", "drift", "too_old", "in_future", "unreadable")
-    counts = ", ".join(f"{report[name]} {name}" for name in names if report.get(name))
+    counts = ", ".join(f"{report[name]} {name}" for name in LETTERS if report.get(name))
     edges = report["window"]
     return f"to look at in [{edges['since']}, {edges['until']}): {counts} (etl dead-letters list)"
 

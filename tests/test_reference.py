@@ -82,6 +82,6 @@ def test_the_table_of_answers_is_what_the_code_does() -> None:
         codes = [int(code) for code in re.findall(r"\b\d{3}\b", told)]
         codes += [code for code in range(500, 600) if "every 5xx" in told]
         named |= dict.fromkeys(codes, action)
-    assert {code: judge(Answer(code)) for code in range(200, 600)} == {
+    assert {code: judge(Answer(code), 1) for code in range(200, 600)} == {
         code: named.get(code, rest) for code in range(200, 600)
     }

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from etl.authoring.inputs import source_batches
 from etl.authoring.lints import check_config, lints
-from etl.core.errors import EtlError
-from etl.core.windows import rfc3339
+from etl.core.errors import ConfigError, EtlError
+from etl.core.windows import ALL_TIME, rfc3339
 from etl.pipeline import wiring
+from etl.pipeline.planning import outlook_of
 from etl.transform import Events
 
 if TYPE_CHECKING:
@@ -34,13 +34,28 @@ def check(config_path: str, *, online: bool = False) -> Result:
 
     Raises ``ConfigError`` when the file cannot be read.
     """
-    found = check_config(config_path, wiring.environment())
-    if not online or found.config is None or found.problems:
-        return Result(found.problems, found.lints)
-    outcomes = list(_online(found.config))
+    checked = check_config(config_path, wiring.environment())
+    if checked.config is None or checked.problems:
+        return Result(checked.problems, checked.lints)
+    if not online:
+        problems, notes = _at_hand(checked.config)
+        return Result(problems, checked.lints, notes)
+    outcomes = list(_online(checked.config))
     problems = tuple(text for text, good in outcomes if not good)
     notes = tuple(text for text, good in outcomes if good)
-    return Result(problems, tuple(_sampled_lints(found.config, found.lints)), notes)
+    return Result(problems, tuple(_sampled_lints(checked.config, checked.lints)), notes)
+
+
+def _at_hand(config: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Problems and notes of a source on this machine's disk; it need not be there yet."""
+    if "://" in str(getattr(config.source, "path", "://")):
+        return (), ()
+    try:
+        return (), tuple(f"source    {line}" for line in wiring.source_of(config).seen())
+    except ConfigError as error:
+        return (f"source: {error}",), ()
+    except EtlError:
+        return (), ()
 
 
 def _online(config: Config) -> Iterator[tuple[str, bool]]:
@@ -66,19 +81,19 @@ def _ask_source(config: Config) -> str:
     source = wiring.source_of(config)
     source.check()
     newest = source.newest()
-    return "can be read" + (f"; newest row {rfc3339(newest)}" if newest else "")
+    found = "can be read" + (f"; newest row {rfc3339(newest)}" if newest else "")
+    return "\n          ".join([found, *source.seen()])
 
 
 def _ask_state(config: Config) -> str:
-    state = wiring.state_of(config)
-    wiring.refuse_edited(config, config.subscriptions, state)
+    outlook_of(config, wiring.state_of(config)).refuse_edits(config.subscriptions)
     return "can be opened"
 
 
-def _sampled_lints(config: Config, found: tuple[Lint, ...]) -> Iterator[Lint]:
+def _sampled_lints(config: Config, unsampled: tuple[Lint, ...]) -> Iterator[Lint]:
     """The lints again, now with the source's first batch to look at."""
     try:
-        batch = next(islice(source_batches(wiring.source_of(config)), 1), None)
+        batch = next(islice(wiring.source_of(config).batches(ALL_TIME), 1), None)
     except EtlError:
         batch = None
-    yield from found if batch is None else lints(config, Events(batch.table, batch.layout))
+    yield from unsampled if batch is None else lints(config, Events(batch.table, batch.layout))

@@ -62,8 +62,8 @@ def import_segment(text: str) -> str:
     names = _unique_names(subscriptions)
     entries = [_entry(one, name) for one, name in zip(subscriptions, names, strict=True)]
     if not any(entry.note is None for entry in entries):
-        found = "; ".join(f"{_quoted(n)} {entry.note}" for n, entry in zip(names, entries, strict=True))
-        raise ConfigError(f"none of Segment's subscriptions can be taken over: {found or 'there are none'}")
+        reasons = "; ".join(f"{_quoted(n)} {entry.note}" for n, entry in zip(names, entries, strict=True))
+        raise ConfigError(f"none of Segment's subscriptions can be taken over: {reasons or 'there are none'}")
     return _HEAD + "".join(map(_written, entries)) + _TAIL
 
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
-from etl.authoring.inputs import tables
-from etl.authoring.parity import Comparison, compare
-from etl.authoring.recorded_requests import read_recorded
+from etl.authoring.event_files import tables
+from etl.authoring.parity import Comparison, compare, read_recorded
 from etl.authoring.survey import Survey
 from etl.core.errors import ConfigError
 from etl.core.report import Counts
@@ -22,7 +21,7 @@ from etl.transform.frame import as_events
 from etl.transform.json.text import parse as parse_json
 
 #: What a run counts, as the report names it.
-_COUNTS = tuple(name for name in Counts().as_dict() if name != "by_subscription")
+_COUNTS = tuple(name for name, value in Counts().as_dict().items() if isinstance(value, int))
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -60,7 +59,7 @@ def fields(
 
     Returns:
         A row per path, the event's own fields first, with Arrow types: ``path`` (``$.properties.jobId``; a warehouse's
-        column under the path that finds it), ``reachable`` (false where no path of Segment's leads there: a key with
+        column under the path that leads there), ``reachable`` (false where no path of Segment's leads there: a key with
         dots, a column like a warehouse's event slug, whose name then stands for the path), ``types`` (list, the
         commonest first: string, boolean, integer, number, decimal, time, date, array, object, null), ``filled`` (how
         many events have a value there that is not null), ``fill`` (their share, 0 to 1), ``distinct`` (how many
@@ -100,12 +99,12 @@ def sample(
     whose cursor lies in ``[since, until)``. Raises as ``fields``.
     """
     matching = None if trigger is None else _trigger(trigger)
-    found: pa.Table = pa.table({})
+    events: pa.Table = pa.table({})
     for batch in _batches(config, since, until):
-        found = _matched(batch, matching)
-        if found.num_rows:
+        events = _matched(batch, matching)
+        if events.num_rows:
             break
-    return found.slice(0, min(limit, found.num_rows))
+    return events.slice(0, min(limit, events.num_rows))
 
 
 def _trigger(text: str) -> Compiled:
@@ -167,13 +166,13 @@ def runs(config: Config, *, limit: int | None = None) -> pd.DataFrame:
     recorded anything), but for ``by_subscription``, which holds dicts (subscription → its counts).
     Raises ``StateError`` when the state cannot be read.
     """
-    found = wiring.state_of(config).runs(config.pipeline, config.destination.account, limit=limit)
-    counts = [{name: (held or {}).get(name) for name in _COUNTS} for held in found["counts"]]
-    told = pd.DataFrame(counts, columns=list(_COUNTS), index=found.index).astype(pd.ArrowDtype(pa.int64()))
-    by_subscription = [(held or {}).get("by_subscription") for held in found["counts"]]
+    table = wiring.state_of(config).runs(config.pipeline, config.destination.account, limit=limit)
+    counts = [{name: (held or {}).get(name) for name in _COUNTS} for held in table["counts"]]
+    counted = pd.DataFrame(counts, columns=list(_COUNTS), index=table.index).astype(pd.ArrowDtype(pa.int64()))
+    by_subscription = [(held or {}).get("by_subscription") for held in table["counts"]]
     return (
-        found.drop(columns="counts")
-        .join(told)
+        table.drop(columns="counts")
+        .join(counted)
         .assign(by_subscription=pd.Series(by_subscription, dtype=object))
     )
 
@@ -211,8 +210,8 @@ def dead_letters(
         raise ConfigError(f"dead letters have no column {wrong[0]!r}; they have {', '.join(known)}")
     of = {"account": config.destination.account, **where}
     letters = state.dead_letters(config.pipeline, status=status, limit=limit, **of)
-    found: pd.DataFrame = letters if content else letters.drop(columns=["event", "body"])
-    return found
+    shown: pd.DataFrame = letters if content else letters.drop(columns=["event", "body"])
+    return shown
 
 
 def parity(
@@ -230,7 +229,7 @@ def parity(
     Args:
         config: its subscriptions.
         events: the sample: a file (JSON lines or Parquet), or what ``map_events`` takes.
-        expected: the recorded usage events: a file, or JSON values (``etl.authoring.recorded_requests.read_recorded`` has the shapes).
+        expected: the recorded usage events: a file, or JSON values (``etl.authoring.parity.read_recorded`` has the shapes).
         by_value: take numbers that agree as doubles, and timestamps that are the same instant, for equal.
 
     Returns:

@@ -1,10 +1,7 @@
-"""What is counted for one path, in bounded memory: types, how often filled, about how many different values. Pure.
+"""A survey of a source's track events: batches in, out a line for each path, with its types and how often it is filled.
 
-How a path into a track event is written, and which path leads to a column of a warehouse table. Pure.
-
-From a batch of track events to the columns inside it, each under its path. Pure.
-
-A survey of the track events of a source: batches in, a line per path out. Pure.
+Memory is bounded, however many events there are: for each path types and filled cells are counted, and different values
+are estimated. A path is written as Segment's mapping editor writes it; for a warehouse table, as the event had it. Pure.
 """
 
 from __future__ import annotations
@@ -29,7 +26,14 @@ if TYPE_CHECKING:
 
     from etl.transform.javascript.values import Value
 
-
+#: Objects inside so many others are not looked into.
+_DEEPEST = 12
+#: Up to so many different values the count is exact; above it is off by about 1.6 % (one over the root of this).
+EXACT = 4096
+SAMPLES = 3
+_LONGEST_SAMPLE = 120
+#: Paths beyond so many are not kept: keys that are ids of something would fill any memory.
+MOST_PATHS = 2_000
 #: Objects that Segment's context is specified to have (Segment's Spec, Common Fields), by their column's prefix.
 _CONTEXT_OBJECTS = {
     "user_agent_data": "userAgentData",
@@ -44,7 +48,7 @@ _RENAMED = {"id": "messageId", "event_text": "event"}
 
 
 def written(path: Path) -> tuple[str, bool]:
-    """``$.properties.jobId``, and whether Segment finds the value there: it splits keys at dots and brackets."""
+    """``$.properties.jobId``, and whether that is where Segment looks for the value: it splits keys at dots and brackets."""
     text = "$." + ".".join(path)
     if split_path(text[2:]) == path:
         return text, True
@@ -54,13 +58,14 @@ def written(path: Path) -> tuple[str, bool]:
 
 
 def flat_paths(names: Sequence[str]) -> dict[str, Path | None]:
-    """The path of each column of a warehouse table; None for one that no path leads to, as the event's slug.
+    """The path of each column of a warehouse table; None for one that is no part of the event, as its slug.
 
-    Properties are called as their columns: how the event spelt them is lost, and either spelling finds them.
+    Properties are called as their columns: how the event spelt them is lost, and either spelling leads to them.
     """
     properties = {column: ("properties", name) for name, column in properties_columns(names).items()}
-    found = {name: properties.get(name) or _envelope(name.lower()) for name in names}
-    return {name: path if flat_column(path, names) == name else None for name, path in found.items()}
+    paths = {name: properties.get(name) or _envelope(name.lower()) for name in names}
+    leads = {name: flat_column(path, names) == name for name, path in paths.items()}
+    return {name: path if leads[name] or name in properties else None for name, path in paths.items()}
 
 
 def _envelope(column: str) -> Path:
@@ -87,15 +92,11 @@ def _camel(column: str) -> str:
     return first + "".join(word.capitalize() for word in more) if first else column
 
 
-#: Objects inside so many others are not looked into.
-_DEEPEST = 12
-
-
 @dataclass(frozen=True)
-class Found:
+class PathCells:
     """What is at ``path``: the present cells, as an Arrow array with its type (nulls are absent) or JSON values.
 
-    ``column``: named instead of a path, for a warehouse's column that no path leads to.
+    ``column``: of a warehouse, where no path leads to it alone; ``path`` then says which object includes it, if any.
     """
 
     path: Path
@@ -103,7 +104,7 @@ class Found:
     column: str | None = None
 
 
-def walk(table: pa.Table, layout: Layout) -> Iterator[Found]:
+def walk(table: pa.Table, layout: Layout) -> Iterator[PathCells]:
     """Every path of the events in ``table``; what holds other things comes before what it holds."""
     table = table.combine_chunks()
     paths = flat_paths(table.column_names) if layout == "warehouse" else {}
@@ -113,7 +114,10 @@ def walk(table: pa.Table, layout: Layout) -> Iterator[Found]:
             yield from _values((), _parsed(array))
         elif layout == "warehouse":
             path = paths[name]
-            yield from _array(path, array) if path is not None else [Found((), array, name)]
+            if path is not None and flat_column(path, table.column_names) == name:
+                yield from _array(path, array)
+            else:
+                yield PathCells(path or (), array, name)
         elif name in OBJECTS and pa.types.is_string(typed.plain(array).type):
             yield from _values((name,), _parsed(typed.plain(array)))
         else:
@@ -128,24 +132,24 @@ def _parsed(array: pa.Array) -> list[Value]:
     return parse_column(array.storage if isinstance(array.type, pa.JsonType) else array)
 
 
-def _array(path: Path, array: pa.Array) -> Iterator[Found]:
+def _array(path: Path, array: pa.Array) -> Iterator[PathCells]:
     """A typed column; structs are gone into column by column, maps and JSON value by value."""
     held = typed.plain(array)
     if pa.types.is_struct(held.type):
-        yield Found(path, held)
+        yield PathCells(path, held)
         for index, field in enumerate(held.type):
             yield from _array((*path, field.name), pc.struct_field(held, [index]))
     elif pa.types.is_nested(held.type) or isinstance(held.type, pa.JsonType):
         yield from _values(path, typed.values(held))
     else:
-        yield Found(path, array)
+        yield PathCells(path, array)
 
 
-def _values(path: Path, cells: Sequence[Value]) -> Iterator[Found]:
+def _values(path: Path, cells: Sequence[Value]) -> Iterator[PathCells]:
     """JSON values, level by level."""
     present = [cell for cell in cells if cell is not UNDEFINED]
     if path:
-        yield Found(path, present)
+        yield PathCells(path, present)
     if len(path) > _DEEPEST:
         return
     members: dict[str, list[Value]] = defaultdict(list)
@@ -157,14 +161,8 @@ def _values(path: Path, cells: Sequence[Value]) -> Iterator[Found]:
         yield from _values((*path, key), inner)
 
 
-#: Up to so many different values the count is exact; above it is off by about 1.6 % (one over the root of this).
-EXACT = 4096
-SAMPLES = 3
-_LONGEST_SAMPLE = 120
-
-
 class Distinct:
-    """How many different texts there were: the smallest of their hashes are kept, and tell how dense hashes lie.
+    """How many different texts there were: the smallest of their hashes are kept, and show how dense hashes lie.
 
     The estimate of Bar-Yossef et al., "Counting distinct elements in a data stream" (2002): of n values spread
     evenly, the k-th smallest lies at about k/n.
@@ -176,9 +174,9 @@ class Distinct:
 
     def add(self, hashes: np.ndarray) -> None:
         """Count these too."""
-        found = np.unique(np.concatenate([self._smallest, hashes]))
-        self._more = self._more or len(found) > EXACT
-        self._smallest = found[:EXACT]
+        hashes = np.unique(np.concatenate([self._smallest, hashes]))
+        self._more = self._more or len(hashes) > EXACT
+        self._smallest = hashes[:EXACT]
 
     @property
     def exact(self) -> bool:
@@ -194,7 +192,7 @@ class Distinct:
 
 
 class Tally:
-    """``types``: how many cells of each JSON type (times told apart, where the column's type tells them)."""
+    """``types``: how many cells of each JSON type (times apart from strings, where the column's type says so)."""
 
     def __init__(self, *, samples: bool = True) -> None:
         self.filled = 0
@@ -209,7 +207,7 @@ class Tally:
 
     @property
     def counted(self) -> bool:
-        """Whether there are values to tell apart: objects are not compared."""
+        """Whether different values are counted: objects are not compared."""
         return any(kind not in ("object", "null") for kind in self.types)
 
     def add(self, cells: pa.Array | Sequence[Value]) -> None:
@@ -226,7 +224,7 @@ class Tally:
         if present:
             self.types[kind] += present
         if kind != "object" and present:
-            self._tell_apart(_texts(pc.unique(typed.plain(array).drop_null())))
+            self._add_distinct(_texts(pc.unique(typed.plain(array).drop_null())))
 
     def _add_values(self, cells: Sequence[Value]) -> None:
         kinds = Counter(map(_kind, cells))
@@ -234,9 +232,9 @@ class Tally:
         self.filled += len(cells) - kinds["null"]
         scalars = [cell for cell in cells if cell is not None and not isinstance(cell, dict)]
         if scalars:
-            self._tell_apart(pc.unique(canonical_column(scalars)))
+            self._add_distinct(pc.unique(canonical_column(scalars)))
 
-    def _tell_apart(self, texts: pa.Array) -> None:
+    def _add_distinct(self, texts: pa.Array) -> None:
         values = texts.to_numpy(zero_copy_only=False)
         hashes = pd.util.hash_array(values, categorize=False)
         self.distinct.add(hashes)
@@ -289,9 +287,6 @@ def _kind_of_type(held: pa.DataType) -> str:
     return next((name for matches, name in _TYPES if matches(held)), "string")
 
 
-#: Paths beyond so many are not kept: keys that are ids of something would fill any memory.
-MOST_PATHS = 2_000
-
 _Key = tuple["Path", "str | None"]
 #: The columns and their types; None: Python lists.
 _LINE: dict[str, pa.DataType | None] = {
@@ -318,20 +313,20 @@ class Survey:
     def add(self, table: pa.Table, layout: Layout) -> None:
         """Look at a batch."""
         self.rows += table.num_rows
-        for found in walk(table, layout):
-            tally = self._tally(found)
+        for one in walk(table, layout):
+            tally = self._tally(one)
             if tally is not None:
-                tally.add(found.cells)
+                tally.add(one.cells)
 
-    def _tally(self, found: Found) -> Tally | None:
-        key = (found.path, found.column)
+    def _tally(self, one: PathCells) -> Tally | None:
+        key = (one.path, one.column)
         if key not in self._tallies and len(self._tallies) >= MOST_PATHS:
             self.more = True
             return None
         return self._tallies.setdefault(key, Tally(samples=self._samples))
 
     def frame(self) -> pd.DataFrame:
-        """A row per path, the event's own fields first; the columns are told by ``etl.fields``."""
+        """A row per path, the event's own fields first; ``etl.fields`` documents the columns."""
         lines = [_line(key, self._tallies[key], self.rows) for key in sorted(self._tallies, key=_order)]
         return pd.DataFrame({name: _column(name, [line[name] for line in lines]) for name in _LINE})
 
@@ -348,7 +343,8 @@ def _order(key: _Key) -> tuple[bool, bool, Path]:
 
 def _line(key: _Key, tally: Tally, rows: int) -> dict[str, Any]:
     path, column = key
-    text, reachable = written(path) if column is None else (column, False)
+    text, reachable = written(path) if path else (column, False)
+    reachable = reachable and column is None
     return {
         "path": text,
         "reachable": reachable,

@@ -16,6 +16,7 @@ from etl.cli.options import (
     time_option,
 )
 from etl.core import logs
+from etl.core.outcomes import OUTCOMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +87,13 @@ def command(
 
 
 class _Lines:
-    """A line for each window, on stderr; a log event where JSON was asked for."""
+    """A line for each window, on stderr; a log event where JSON was asked for.
+
+    In a plan, windows without a row that follow one another share a line: the past of most sources begins late.
+    """
+
+    def __init__(self) -> None:
+        self._empty: list[tuple[int, Report]] = []
 
     def window(self, number: int, of: int, report: Report, seconds_left: float) -> None:
         """What became of it, and about how long the rest takes."""
@@ -94,12 +101,28 @@ class _Lines:
             told = {name: value for name, value in report.as_dict().items() if name != "error"}
             logs.tell("window", number=number, of=of, seconds_left=round(seconds_left), **told)
             return
+        if report.dry_run and not report.read:
+            self._empty.append((number, report))
+            if number < of:
+                return
+        self._echo_empty(of)
+        if report.dry_run and not report.read:
+            return
         day = f"{report.window.since:%Y-%m-%d %H:%M}" if report.window else ""
         what = f"{report.unsent:,} to send" if report.dry_run else f"{report.sent:,} sent"
         more = "".join(
             f", {value:,} {name}"
-            for name in ("already_sent", "too_old", "rejected", "drift", "in_future")
-            if (value := getattr(report, name))
+            for name in OUTCOMES
+            if name not in ("sent", "unsent") and (value := getattr(report, name))
         )
         left = f"; about {seconds_left / 60:.0f} min left" if seconds_left >= 60 else ""
         click.echo(f"{number:>4}/{of}  {day}  {what}{more}{left}", err=True)
+
+    def _echo_empty(self, of: int) -> None:
+        if self._empty:
+            (first, one), (last, other) = self._empty[0], self._empty[-1]
+            numbers = f"{first:>4}" if first == last else f"{first:>4} to {last}"
+            until = f" to {other.window.until:%Y-%m-%d %H:%M}" if other.window and first != last else ""
+            since = f"{one.window.since:%Y-%m-%d %H:%M}" if one.window else ""
+            click.echo(f"{numbers}/{of}  {since}{until}  no rows", err=True)
+            self._empty.clear()

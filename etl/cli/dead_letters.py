@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from etl.cli.options import config_option, json_option, load
+from etl.core.outcomes import LETTERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from etl.config import Config
     from etl.state import StateStore
 
-OUTCOMES = ("rejected", "drift", "too_old", "in_future", "unreadable")
-
 
 def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
     """Which letters: by number, outcome, stage, subscription or run."""
@@ -26,7 +25,7 @@ def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--run", "run_id", help="First recorded by this run."),
         click.option("--subscription", help="Of this subscription."),
         click.option("--stage", help="Rejected at this stage."),
-        click.option("--outcome", type=click.Choice(OUTCOMES), help="With this outcome."),
+        click.option("--outcome", type=click.Choice(LETTERS), help="With this outcome."),
         click.argument("numbers", nargs=-1, type=int),
     ):
         command = option(command)
@@ -42,8 +41,8 @@ def command() -> None:
 @config_option
 @_filters
 @click.option("--all", "everything", is_flag=True, help="Also those resolved or discarded.")
-@click.option("--limit", default=50, show_default=True, help="At most so many.")
-@json_option
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON array on stdout, an object per letter.")
 def list_(config_path: str, everything: bool, limit: int, as_json: bool, **filters: Any) -> int:
     """A line per dead letter, after a count by outcome and reason."""
     from etl.cli.output import print_json
@@ -68,13 +67,10 @@ def list_(config_path: str, everything: bool, limit: int, as_json: bool, **filte
 def show(config_path: str, number: int) -> int:
     """Everything kept of one dead letter, its event included, as JSON."""
     from etl.cli.output import print_json
-    from etl.core.errors import ConfigError
     from etl.operations.export import with_content
 
     config, state = _opened(config_path)
     found = _found(config, state, {"numbers": (number,)}, status=None)
-    if not len(found):
-        raise ConfigError(f"there is no dead letter {number} in pipeline {config.pipeline!r}")
     print_json(with_content(found)[0])
     return 0
 
@@ -116,6 +112,8 @@ def retry(config_path: str, dry_run: bool, as_json: bool, **filters: Any) -> int
 
     config = load_for_run(config_path)
     found = _found(config, _opened(config_path)[1], filters)
+    if not len(found):
+        click.echo("no open dead letters to retry", err=True)
     with interruptible() as interrupted:
         retried = retry_letters(config, found, dry_run=dry_run, interrupted=interrupted)
     with readers_may_leave():
@@ -163,17 +161,34 @@ def _found(
     where["account"] = config.destination.account
     if filters.get("numbers"):
         where["letter"] = list(filters["numbers"])
-    found = state.dead_letters(
-        config.pipeline, status=status, limit=None if filters.get("run_id") else limit, **where
-    )
+    if filters.get("run_id") or filters.get("numbers"):
+        limit = None
+    found = state.dead_letters(config.pipeline, status=status, limit=limit, **where)
+    _refuse_unknown(config, set(where.get("letter", ())) - set(found["letter"]), status)
     return found[found["first_run"] == filters["run_id"]] if filters.get("run_id") else found
+
+
+def _refuse_unknown(config: Config, numbers: set[int], status: str | None) -> None:
+    """Raise ``ConfigError`` for letters asked for by number that are not there: a typo is not an answer."""
+    from etl.core.errors import ConfigError
+
+    if numbers:
+        which, where = (f"{status} ", "; list --all shows those that were closed") if status else ("", "")
+        named = ", ".join(map(str, sorted(numbers)))
+        raise ConfigError(f"there is no {which}dead letter {named} in pipeline {config.pipeline!r}{where}")
 
 
 def _counted(counts: pd.DataFrame) -> list[str]:
     lines = [
-        f"{row.letters:>9,}  {row.outcome:<10} {row.reason[:57]}" for row in counts.itertuples(index=False)
+        f"{row.letters:>9,}  {row.outcome:<10} {_fitting(row.reason)}"
+        for row in counts.itertuples(index=False)
     ]
     return [*lines, ""] if lines else ["no dead letters"]
+
+
+def _fitting(reason: str) -> str:
+    """Cut where a terminal would break the line; whole where a program or a file takes it."""
+    return reason[:57] if sys.stdout.isatty() else reason
 
 
 def _listed(found: pd.DataFrame, limit: int) -> list[str]:

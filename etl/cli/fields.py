@@ -113,8 +113,11 @@ def _cells(field: Any) -> list[str]:
 
 def _notes(frame: pd.DataFrame) -> list[str]:
     lines = [f"{frame.attrs['rows']:,} events"]
-    if not frame["reachable"].all():
-        lines.append("* no path of Segment's leads there")
+    hidden = frame["path"][~frame["reachable"]]
+    if len(hidden):
+        included = hidden.str.startswith("$.properties").any()
+        whole = "; $.properties as a whole includes it" if included else ""
+        lines.append(f"* no path of Segment's leads there{whole}")
     if frame.attrs["more_paths"]:
         lines.append("more paths than are shown: some object's keys look like ids")
     return lines

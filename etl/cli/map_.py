@@ -29,7 +29,7 @@ def command(config_path: str, input_path: str | None, quiet: bool) -> int:
     INPUT is a file of JSON lines (also gzipped) or Parquet, or - for JSON lines on stdin; without it the config's
     source is read. Exits 1 if anything was rejected.
     """
-    from etl.authoring.inputs import tables
+    from etl.authoring.event_files import tables
     from etl.cli.progress import counting
     from etl.pipeline.wiring import source_of
 
@@ -46,9 +46,9 @@ def command(config_path: str, input_path: str | None, quiet: bool) -> int:
 
 
 def _tables_of(source: Source) -> Iterator[pa.Table]:
-    from etl.authoring.inputs import source_batches
+    from etl.core.windows import ALL_TIME
 
-    return (batch.table for batch in source_batches(source))
+    return (batch.table for batch in source.batches(ALL_TIME))
 
 
 def _outcomes(

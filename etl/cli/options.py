@@ -53,7 +53,7 @@ def refuse_no_window(since: datetime | None, until: datetime | None) -> None:
         return
     if until is not None and since >= until:
         raise click.UsageError(f"--since {rfc3339(since)} is not before --until {rfc3339(until)}")
-    if until is None and since >= datetime.now(UTC):
+    if since >= datetime.now(UTC):
         raise click.UsageError(f"--since {rfc3339(since)} is still to come")
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from contextlib import contextmanager
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,19 +14,19 @@ import orjson
 
 from etl.core import logs
 from etl.core.errors import ConfigError, EtlError
-from etl.core.report import OUTCOMES, Report
+from etl.core.outcomes import BY_NAME, OUTCOMES
+from etl.core.report import Report
 from etl.core.windows import rfc3339
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable, Iterator
 
-#: What each outcome that needs a look means, and where to look.
-_ADVICE = {
-    "rejected": "could not be made into a usage event, or Metronome refused it",
-    "drift": "was sent before with other content; Metronome keeps the first",
-    "too_old": "is older than max_age; Metronome would not take it",
-    "in_future": "is more than 24 hours ahead; held until it is due",
-}
+    from etl.core.report import Counts
+
+
+#: Reasons that a summary lists, and how much of each: a line has 80 columns.
+_REASONS, _REASON_WIDTH = 5, 56
 
 
 def print_json(value: Any) -> None:
@@ -125,6 +126,29 @@ def _long(seconds: float) -> str:
     return f"{hours} hours" if hours < 72 else f"{hours // 24} days"
 
 
+def _reasons(reasons: Counter[str]) -> Iterator[str]:
+    """The commonest, a line each."""
+    for reason, number in reasons.most_common(_REASONS):
+        text = reason if len(reason) <= _REASON_WIDTH else f"{reason[: _REASON_WIDTH - 1]}…"
+        yield f"{number:>22,}  {text}"
+    if (rest := sum(reasons.values()) - sum(number for _, number in reasons.most_common(_REASONS))) > 0:
+        yield f"{rest:>22,}  for other reasons"
+
+
+def _outcomes(counts: Counts, *, dry_run: bool) -> Iterator[str]:
+    """A line for each that occurs, with what is wrong with it; a dry run says what would be sent."""
+    pairs = counts.pairs
+    for outcome in OUTCOMES:
+        number = getattr(pairs, outcome)
+        if dry_run and outcome == "unsent":
+            yield f"  would send{number:>10,}"
+        elif number or (outcome == "sent" and not dry_run):
+            meaning = BY_NAME[outcome].meaning if BY_NAME[outcome].to_look_at else ""
+            yield f"  {outcome:<13}{number:>7,}  {meaning}".rstrip()
+        if outcome == "rejected":
+            yield from _reasons(counts.reasons)
+
+
 def summary(report: Report) -> list[str]:
     """The report as lines of at most 80 columns."""
     if report.counts is None:
@@ -137,10 +161,7 @@ def summary(report: Report) -> list[str]:
         + (f", {counts.unreadable:,} UNREADABLE" if counts.unreadable else ""),
         f"matched   {pairs.matched:>12,} pairs of a track event and a subscription",
     ]
-    for outcome in OUTCOMES:
-        number = getattr(pairs, outcome)
-        if number or outcome == "sent":
-            lines.append(f"  {outcome:<13}{number:>7,}  {_ADVICE.get(outcome, '')}".rstrip())
+    lines += _outcomes(counts, dry_run=report.dry_run)
     if counts.released:
         lines.append(f"released  {counts.released:>12,} held pairs of earlier runs that came due")
     if report.seconds is not None:
@@ -156,6 +177,8 @@ def summary(report: Report) -> list[str]:
             "runs do not reach back so far: if rows of that time are still to come, etl",
             "backfill it once they are there.",
         ]
+    for note in report.notes:
+        lines += wrap(f"NOTE: {note}", 80)
     if report.to_look_at and not report.dry_run:
         lines.append("look at them with: etl dead-letters list")
     return lines

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from etl.cli.options import config_option, load, time_option
+from etl.cli.options import config_option, load, quiet_option, time_option
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -30,6 +30,7 @@ _DAYS = 30
 @click.option("--days", type=click.IntRange(min=1), metavar="N", help=f"The last N days.  [default: {_DAYS}]")
 @click.option("--out", metavar="FILE", help="The HTML file to write; stdout if left out.")
 @click.option("--with-events", is_flag=True, help="Show the events of dead letters, too.")
+@quiet_option
 def command(
     config_path: str,
     run_id: str | None,
@@ -38,6 +39,7 @@ def command(
     days: int | None,
     out: str | None,
     with_events: bool,
+    quiet: bool,
 ) -> int:
     """Did it run, and was everything billed? A run or a period as one HTML file.
 
@@ -58,7 +60,8 @@ def command(
         sys.stdout.buffer.write(page.encode())
     else:
         _write(Path(out), page)
-        click.echo(f"{out}: {len(page.encode()) / 1000:,.0f} kB", err=True)
+        if not quiet:
+            click.echo(f"{out}: {len(page.encode()) / 1000:,.0f} kB", err=True)
     return 0
 
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 @click.command("status")
 @config_option
-@click.option("--runs", default=10, show_default=True, help="How many of the newest runs.")
+@click.option(
+    "--runs", type=click.IntRange(min=0), default=10, show_default=True, help="How many of the newest runs."
+)
 @click.option(
     "--alarms", "asked", is_flag=True, help="Only what the config's alarms complain about; exit 1 if any."
 )
@@ -54,6 +56,8 @@ def _lines(found: Status) -> Iterator[str]:
     if len(found.watermarks) > 1 or found.needs:
         for name, mark in told["subscriptions"].items():
             yield f"            {mark['watermark'] or mark['needs'] or 'never complete'}  {name}"
+    for name, until in told["removed"].items():
+        yield f"removed     {until}  {name}: late rows of before are still billed"
     for name, some in found.gaps.items():
         for gap in some:
             yield f"gap         {gap}  {name}"
@@ -74,12 +78,12 @@ def _runs(runs: list[dict[str, Any]]) -> Iterator[str]:
     if not runs:
         return
     yield ""
-    yield f"{'started (UTC)':<17}{'kind':<10}{'status':<10}{'read':>11}{'sent':>11}{'rejected':>9}  window since"
+    yield f"{'started (UTC)':<17}{'kind':<10}{'status':<10}{'read':>11}{'sent':>11}{'to look':>9}  window since"
     for run in runs:
         counts = run["counts"] or {}
         yield (
             f"{run['started'][:16].replace('T', ' '):<17}{run['kind']:<10}{run['status']:<10}"
-            f"{counts.get('read', 0):>11,}{counts.get('sent', 0):>11,}{counts.get('rejected', 0):>9,}"
+            f"{counts.get('read', 0):>11,}{counts.get('sent', 0):>11,}{counts.get('new_letters', 0):>9,}"
             f"  {run['since'][:16].replace('T', ' ')}"
         )
         if run["error"]:

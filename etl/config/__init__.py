@@ -1,4 +1,4 @@
-"""The config file (DESIGN §5): YAML in, frozen models out, or every problem at once."""
+"""The config file: YAML in, frozen models out, or every problem at once."""
 
 from etl.config.config import Config
 from etl.config.loading import Draft, draft_config, load_config, parse_config

@@ -29,7 +29,7 @@ class Config(Root):
     """A config file, validated and frozen. Relative paths and times are resolved; secrets print as stars.
 
     Secrets whose variable is not set stay open, so that ``map``, ``fields`` and plain ``check`` work without
-    them (DESIGN §6): ask for them with ``require_token``, ``source_url`` and ``state_url``.
+    them: ask for them with ``require_token``, ``source_url`` and ``state_url``.
     """
 
     source: Source = Field(description="Where track events come from.")
@@ -61,6 +61,11 @@ class Config(Root):
     def subscriptions(self) -> tuple[Subscription, ...]:
         """What the transform takes, in the order of the file; versions of one subscription share a name."""
         return tuple(section.subscription for section in self.subscription_sections)
+
+    @property
+    def was(self) -> dict[str, str]:
+        """New name → old name of renamed subscriptions."""
+        return {section.name: section.was for section in self.subscription_sections if section.was}
 
     def where(self, *key: str | int) -> str:
         """``configs/prod.yml:14: subscriptions[0].trigger``, for messages about ``key``."""

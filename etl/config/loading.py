@@ -45,6 +45,7 @@ _SHOULD = {
     "less_than_equal": "should be at most {le}",
     "too_short": "should have at least one entry",
     "tuple_type": "should be a list",
+    "dict_type": "should be names and a time for each",
     "model_type": "should be a section with keys of its own",
     "etl": "{text}",
 }
@@ -193,14 +194,13 @@ class _Sections:
     def fill(self, draft: Draft) -> None:
         """Put into ``draft`` what is right, and into its document what is not."""
         self.note_missing()
-        root = self.section(Root, (), {key: self.data[key] for key in self.data if key == "pipeline"})
+        outside = key_names(Root)
+        root = self.section(Root, (), {key: self.data[key] for key in self.data if key in outside})
         sections = dict(self.sections())
         draft.subscriptions = self.subscriptions()
-        check_versions(draft.subscriptions, self.document)
+        check_versions(draft.subscriptions, root.retired if root else {}, self.document)
         if root and not self.document.problems:
-            draft.config = Config(
-                pipeline=root.pipeline, subscriptions=tuple(draft.subscriptions.values()), **sections
-            )
+            draft.config = Config(**dict(root), subscriptions=tuple(draft.subscriptions.values()), **sections)
             draft.config._document = self.document  # noqa: SLF001 - handed over once, here
 
     def note_missing(self) -> None:

@@ -1,4 +1,4 @@
-"""The sections of a config (DESIGN §5) as frozen models. Wording and file positions are ``loading``'s."""
+"""The sections of a config as frozen models. Wording and file positions are ``loading``'s."""
 
 from __future__ import annotations
 
@@ -163,6 +163,11 @@ class ParquetSource(_Source):
         default="auto",
         description="`segment` (nested, camelCase), `warehouse` (flat, snake_case), or look at the columns.",
     )
+    partitions: Literal["auto", "received"] = Field(
+        default="auto",
+        description="`received`: folders named for a time (`date=…`, `year=…/month=…`) are named for when the cursor "
+        "lies, so that those outside a window are not opened. Else only those of Segment's data lakes are taken so.",
+    )
 
 
 class LogsSource(_Source):
@@ -215,6 +220,14 @@ class SubscriptionSection(Section):
     """A subscription as written; ``subscription`` is what the transform takes."""
 
     name: Name = Field(description="State is kept under it. Versions share it, see below.")
+    was: Name | None = Field(
+        default=None,
+        description="The name it had before, of whose letters, status and alarms it takes over; also after an edit.",
+    )
+    beside: Annotated[Names, BeforeValidator(_listed), _ONE_OR_MORE] | None = Field(
+        default=None,
+        description="Names that are gone, or of other pipelines, whose events it bills once more, on purpose.",
+    )
     trigger: str = Field(default=DEFAULT_TRIGGER, description="Segment's FQL.")
     since: UtcTime | None = Field(
         default=None, alias="from", description="Events whose cursor lies at or after it."
@@ -269,6 +282,11 @@ class Destination(Section):
     timeout: Annotated[Duration, AfterValidator(_positive)] = Field(
         default=timedelta(seconds=60), description="For one request."
     )
+    confirm: Literal["answer", "status"] = Field(
+        default="answer",
+        description="Whether a 200 whose body is [in doubt](delivery.md#what-confirms) stops the run, or, with "
+        "`status`, confirms like any other.",
+    )
 
 
 class State(Section):
@@ -310,3 +328,7 @@ class Root(Section):
     """What a config says outside its sections."""
 
     pipeline: Name = Field(description="A stable name: state is kept under it, whatever path or url becomes.")
+    retired: dict[Name, UtcTime] = Field(
+        default_factory=dict,
+        description="Name of a subscription that is gone → when it ended: its last version bills what came before.",
+    )

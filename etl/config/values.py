@@ -18,6 +18,7 @@ from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonS
 from pydantic_core import PydanticCustomError
 
 from etl.core.subscription import FIELDS
+from etl.core.windows import iso_moment
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
@@ -53,13 +54,13 @@ def duration_text(duration: timedelta) -> str:
 
 
 def parse_time(text: str) -> datetime:
-    """An ISO 8601 date or time as aware UTC; without a zone it is UTC (DESIGN §5).
+    """An ISO 8601 date or time as aware UTC; without a zone it is UTC.
 
     Raises:
         ValueError: anything else; the message completes "the key …".
     """
     try:
-        moment = datetime.fromisoformat(text.strip())
+        moment = iso_moment(text.strip())
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError("should be a time such as 2026-11-01 or 2026-11-01T06:30:00Z") from None

@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING
 from etl.core.windows import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from etl.config.document import Document
     from etl.config.models import SubscriptionSection
     from etl.core.subscription import Subscription
 
-#: Segment's limit for one destination (DESIGN §2).
+#: Segment's limit for one destination (Segment's documentation, "Actions").
 MAX_SUBSCRIPTIONS = 50
 
 
-def check_versions(sections: Mapping[int, SubscriptionSection], document: Document) -> None:
-    """Note too many subscriptions, and names that two share at the same time.
+def check_versions(
+    sections: Mapping[int, SubscriptionSection], retired: Iterable[str], document: Document
+) -> None:
+    """Note too many subscriptions, names that two share at the same time, and names that are and are gone.
 
-    Versions of one subscription share its name and count once; they must be disjoint in ``[from, until)``
-    (DESIGN §8, editing a subscription).
+    Versions of one subscription share its name and count once; they must be disjoint in ``[from, until)``.
     """
     names = {section.name for section in sections.values()}
     if len(names) > MAX_SUBSCRIPTIONS:
@@ -31,6 +32,29 @@ def check_versions(sections: Mapping[int, SubscriptionSection], document: Docume
     for (first, one), (second, other) in combinations(sections.items(), 2):
         if one.name == other.name and span(one).overlaps(span(other)):
             document.problem(("subscriptions", second, "name"), _shared(first, other.name))
+    for name in {*retired} & names:
+        document.problem(
+            ("retired", name), "is the name of a subscription: give that an until, or take this out"
+        )
+    _check_renames(sections, document)
+
+
+def _check_renames(sections: Mapping[int, SubscriptionSection], document: Document) -> None:
+    """Note a name that two subscriptions say they had, and versions of one that do not agree."""
+    new: dict[str, str] = {}
+    old: dict[str, str] = {}
+    for position, one in sections.items():
+        if one.was is None:
+            continue
+        here = ("subscriptions", position, "was")
+        if one.was == one.name:
+            document.problem(here, "is its own name")
+        elif new.setdefault(one.was, one.name) != one.name:
+            document.problem(
+                here, f'is "{one.was}", as is that of "{new[one.was]}": only one can take its place'
+            )
+        elif old.setdefault(one.name, one.was) != one.was:
+            document.problem(here, f'is "{one.was}", but that of another version of "{one.name}" is not')
 
 
 def _shared(first: int, name: str) -> str:

@@ -1,7 +1,7 @@
 """What the pipeline asks of its parts: the protocols, and the plain data that crosses them.
 
-A *source* yields event batches, a *destination* opens a delivery that takes chunks, a *state* opens a run log.
-Adapters (``sources/``, ``destinations/``, ``state/``) implement these; only ``wiring`` knows which is in use.
+A *source* yields event batches, a *destination* opens a delivery that takes chunks; only ``wiring`` knows which of
+them is in use. The state is ``etl.state``'s: it has one implementation, and no protocol here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
 
@@ -75,6 +75,10 @@ class Source(Protocol):
 
     def check(self) -> None:
         """For ``etl check --online``: raises as ``batches`` would, reading next to nothing."""
+        ...
+
+    def seen(self) -> Sequence[str]:
+        """For ``etl check``: what there is, what is taken for what, and what is ignored; reads no row. Raises as above."""
         ...
 
     def newest(self) -> datetime | None:
@@ -164,8 +168,7 @@ class Destination(Protocol):
 class DeadLetter:
     """A pair that could not be made, was refused, or was held back; or an unreadable row (no subscription).
 
-    ``outcome``: ``rejected``, ``drift``, ``too_old``, ``in_future`` or ``unreadable``. ``stage`` is the stage of
-    a rejection. ``event`` is the source event's JSON text as far as it was read, ``body`` the usage event's, where
+    ``outcome``: one of ``etl.core.outcomes.LETTERS``. ``stage`` is the stage of a rejection. ``event`` is the source event's JSON text as far as it was read, ``body`` the usage event's, where
     there is one. ``digest``/``sent_digest``: hex, for drift. ``due``: when an ``in_future`` pair may be sent.
     """
 
@@ -184,6 +187,13 @@ class DeadLetter:
     digest: str | None = None
     sent_digest: str | None = None
     due: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SentContent:
+    """What was sent under an id, by its digest: 16 bytes of the body (``etl.core.ids``)."""
+
+    digest: bytes
 
 
 @dataclass(frozen=True)
@@ -215,8 +225,10 @@ class RunPlan:
     """What a run is about to do; the state locks its window and keeps the rest with it.
 
     ``intervals``: subscription name → the part of the window that will be complete for it when the run is.
-    ``touches``: (name, version) → the part of the window that this version bills; kept before its first event is
-    sent (``RunLog.touch``), since whatever becomes of the run, events in it may have been billed by that version.
+    ``touches``: (name, version) → the parts of the window that this version bills; kept before its first event is
+    sent (``Run.touch``), since whatever becomes of the run, events in it may have been billed by that version.
+    ``renames``: old name → new name of subscriptions, whose books the run takes over before anything else.
+    ``inputs``: (input, name) → what the config says of it, or None = nothing any more; ``StateStore.inputs``.
     ``fingerprint`` of the token: never the token. ``scope``: names the set of subscription versions, for marks.
     """
 
@@ -228,103 +240,14 @@ class RunPlan:
     intervals: Mapping[str, Window]
     scope: str
     fingerprint: str | None = None
-    touches: Mapping[tuple[str, str], Window] = field(default_factory=dict)
+    touches: Mapping[tuple[str, str], Sequence[Window]] = field(default_factory=dict)
+    renames: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
 
-
-class RunLog(Protocol):
-    """The state of one run that holds its window. Every write is fenced by the run's epoch."""
-
-    run_id: str
-    marks: frozenset[str]
-
-    def lookup(self, pairs: pd.DataFrame) -> np.ndarray:
-        """int8 per row of ``pairs`` (``transaction_id``, ``key``, ``body``).
-
-        0 = not in the sent log; 1 = there with the digest of that body; 2 = with another; 3 = recorded by this very
-        run.
-        """
-        ...
-
-    def sent_digests(self, transaction_ids: Sequence[str]) -> dict[str, bytes]:
-        """The digests these were sent with, for messages about drift."""
-        ...
-
-    def held(self, due_before: datetime) -> list[HeldLetter]:
-        """The pipeline's held pairs whose ``due`` is no later, the earliest first."""
-        ...
-
-    def discarded(self) -> Collection[tuple[str, str]]:
-        """(subscription, transaction_id) of held pairs that somebody discarded: they are not sent once they are due."""
-        ...
-
-    def touch(self, names: Collection[str]) -> None:
-        """Keep that events may be sent under the plan's versions of these names; before the first of them is.
-
-        Until then another version may still take the window: a run that was stopped by a typo in its mapping, and
-        sent nothing, must not bind its correction.
-        """
-        ...
-
-    def record(
-        self,
-        sent: pd.DataFrame,
-        letters: Sequence[DeadLetter],
-        counts: Counts,
-        released: Collection[int] = (),
-        recount: Callable[[np.ndarray], None] | None = None,
-        *,
-        looked_up: bool = False,
-    ) -> Mapping[str, int]:
-        """Commit confirmed usage events and dead letters in one transaction; how many letters were new, by outcome.
-
-        ``released``: numbers of held letters that came to an end, closed in the same transaction.
-        ``recount``: called, before ``counts`` is kept, with which rows of ``sent`` (bool) another run had recorded
-        meanwhile, if any. ``looked_up``: no two rows have the same id, and this run's ``lookup`` found none of them;
-        only what others appended since is then looked at again.
-
-        Raises ``StateError`` when the database fails or the run lost its window.
-        """
-        ...
-
-    def accept_token(self) -> None:
-        """Metronome answered the token 200: remember its fingerprint under the account."""
-        ...
-
-    def complete(self, counts: Counts, marks: Collection[str]) -> None:
-        """Mark the plan's intervals complete, in the transaction that holds the run's final counts."""
-        ...
-
-    def stop(self, counts: Counts, error: BaseException, *, forget_letters: bool = False) -> None:
-        """End an incomplete run; ``forget_letters`` drops the dead letters it newly recorded (circuit breaker)."""
-        ...
-
-
-class State(Protocol):
-    """The state database."""
-
-    def begin(self, plan: RunPlan) -> AbstractContextManager[RunLog]:
-        """Lock the window and open a run.
-
-        Raises ``WindowBusyError`` (an overlapping window is being run), ``ConfigError`` (the token was seen under
-        another account), ``StateError``.
-        """
-        ...
-
-    def peek(self, plan: RunPlan) -> AbstractContextManager[RunLog]:
-        """The same view for a dry run: looks up, records nothing, locks nothing, creates nothing."""
-        ...
-
-    def versions(self, pipeline: str, account: str) -> list[SubscriptionVersion]:
-        """Every version of every subscription of ``pipeline`` that a run for ``account`` has recorded."""
-        ...
-
-    def intervals(self, pipeline: str, account: str) -> dict[str, list[Window]]:
-        """Subscription name → its complete intervals, merged."""
-        ...
-
-    def touched(self, pipeline: str, account: str) -> dict[tuple[str, str], list[Window]]:
-        """(name, version) → the windows it may have billed (``RunPlan.touches``), merged."""
-        ...
+    @property
+    def says(self) -> bool:
+        """Whether the run, once complete, says which letters are new: the retry of letters does not, a backfill at its end."""
+        return self.kind != "backfill" and (bool(self.intervals) or self.kind == "scheduled")
 
 
 class Progress(Protocol):

@@ -1,24 +1,26 @@
-"""What a run counted, and how it reads. The field names are the contract of DESIGN §6."""
+"""What a run counted, and how it reads. The field names are a contract: scripts read them."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
+from etl.core.outcomes import BY_NAME, LETTERS, OUTCOMES, ROWS
 from etl.core.windows import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from etl.core.windows import Window
 
-#: What a pair can become; ``matched`` is their sum (DESIGN §1).
-OUTCOMES = ("sent", "already_sent", "duplicate", "drift", "too_old", "in_future", "rejected", "unsent")
+#: What a pair ends as while a run counts; what is left of ``matched`` is the last, ``unsent``.
+_ENDS = OUTCOMES[:-1]
 
-#: The fields of a report as ``--json`` prints them → what they tell. Figures that are not known are null.
+#: The fields of a report as ``--json`` prints them → what they mean. Figures that are not known are null.
 FIELDS: Final[dict[str, str]] = {
     "run_id": "name of the run in the state database; null where none began",
     "exit_code": "what the command exits with",
@@ -27,49 +29,46 @@ FIELDS: Final[dict[str, str]] = {
     "complete": "whether every pair of the window came to an end; always false of a dry run",
     "read": "rows of any type inside the window, repeats included, without those of files that were skipped",
     "filtered": "rows that no subscription matched",
-    "unreadable": "broken rows; not in `read`",
+    **{name: f"rows: each {BY_NAME[name].meaning}" for name in ROWS},
     "matched": "pairs of a track event and a subscription; the sum of the outcomes from `sent` to `unsent`",
-    "sent": "pairs that Metronome confirmed",
-    "already_sent": "pairs that were in the sent log, with the same content",
-    "duplicate": "pairs whose id an earlier pair of this run had",
-    "drift": "pairs that were in the sent log with other content; not sent",
-    "too_old": "pairs older than `destination.max_age`; not sent",
-    "in_future": "pairs more than 24 hours ahead, which are held; and those of them that are due and were discarded",
-    "rejected": "pairs that could not be made into a usage event, or that Metronome refused",
-    "unsent": "pairs that came to no end: 0 when complete; in a dry run, what would be sent",
+    **{name: f"pairs: each {BY_NAME[name].meaning}" for name in OUTCOMES},
     "requests": "requests to Metronome",
     "retries": "requests that were tried again",
     "released": "held pairs of earlier runs that came due and were sent; not in `matched`",
-    "new_letters": "dead letters recorded for the first time",
+    "new_letters": "dead letters that no completed run has counted as new: also those that stopped runs recorded",
+    "reasons": "of the rejected pairs, the commonest first: `stage: reason` → pairs",
     "by_subscription": "subscription name → its pairs, by outcome",
     "seconds": "how long it took",
     "newest": "newest cursor in the source; asked only by a scheduled run that read nothing out of the overlap",
     "behind_seconds": "how much older that is than the end of the window, if by more than the overlap",
+    "notes": "what the run says once: of a subscription that is gone from the config, for one",
     "error": "null, or `type` and `message` of what stopped it",
 }
 
 
-@dataclass
-class PairCounts:
-    """Pairs of one subscription, by outcome."""
+class PairCounts(SimpleNamespace):
+    """Pairs of one subscription: ``matched``, and an attribute for each outcome that a pair ends as."""
 
-    matched: int = 0
-    sent: int = 0
-    already_sent: int = 0
-    duplicate: int = 0
-    drift: int = 0
-    too_old: int = 0
-    in_future: int = 0
-    rejected: int = 0
+    def __init__(self) -> None:
+        super().__init__(**dict.fromkeys(("matched", *_ENDS), 0))
 
     @property
     def unsent(self) -> int:
         """Matched pairs that came to no end: 0 in a complete run; in a dry run, what would be sent."""
-        return self.matched - sum(int(getattr(self, outcome)) for outcome in OUTCOMES[:-1])
+        return int(self.matched - sum(getattr(self, outcome) for outcome in _ENDS))
+
+    def add(self, other: PairCounts) -> None:
+        """Add what was counted elsewhere."""
+        for name, number in vars(other).items():
+            setattr(self, name, getattr(self, name) + number)
 
     def as_dict(self) -> dict[str, int]:
         """The counts with ``unsent``, in the contract's order."""
-        return {**asdict(self), "unsent": self.unsent}
+        return {**vars(self), "unsent": self.unsent}
+
+
+#: A mapping gone wrong can give every pair a reason of its own; memory stays bounded all the same.
+_MOST_REASONS, _LONGEST_REASON, _OTHERS = 100, 200, "other reasons"
 
 
 @dataclass
@@ -86,6 +85,7 @@ class Counts:
     retries: int = 0
     new_letters: dict[str, int] = field(default_factory=dict)
     released: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
     by_subscription: dict[str, PairCounts] = field(default_factory=dict)
     newest_read: datetime | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
@@ -101,6 +101,14 @@ class Counts:
                 counts = self.of(name)
                 setattr(counts, outcome, getattr(counts, outcome) + int(number))
 
+    def add_reasons(self, reasons: Mapping[str, int]) -> None:
+        """Count rejected pairs by ``stage: reason``."""
+        with self._lock:
+            for text, number in reasons.items():
+                reason = text[:_LONGEST_REASON]
+                room = reason in self.reasons or len(self.reasons) < _MOST_REASONS
+                self.reasons[reason if room else _OTHERS] += number
+
     def add_new_letters(self, by_outcome: Mapping[str, int]) -> None:
         """Count dead letters that were recorded for the first time."""
         for outcome, number in by_outcome.items():
@@ -110,6 +118,10 @@ class Counts:
         """Count them no more: they were dropped again (circuit breaker)."""
         self.new_letters = dict(Counter(self.new_letters) - Counter(by_outcome))
 
+    def say_letters(self, by_outcome: Mapping[str, int]) -> None:
+        """The run is complete: besides its own, letters of runs that stopped are new now."""
+        self.new_letters = dict(Counter(self.new_letters) | Counter(by_outcome))
+
     def saw(self, cursor: datetime | None) -> None:
         """Rows up to ``cursor`` were read."""
         if cursor is not None and (self.newest_read is None or cursor > self.newest_read):
@@ -117,12 +129,13 @@ class Counts:
 
     def include(self, other: Counts) -> None:
         """Add what another run counted."""
-        for name in ("read", "filtered", "unreadable", "requests", "retries", "released"):
+        for name in ("read", "filtered", *ROWS, "requests", "retries", "released"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.add_new_letters(other.new_letters)
-        for name, counts in other.by_subscription.items():
-            for f in fields(PairCounts):
-                self.add(f.name, {name: getattr(counts, f.name)})
+        self.add_reasons(other.reasons)
+        with self._lock:
+            for name, counts in other.by_subscription.items():
+                self.of(name).add(counts)
 
     @property
     def pairs(self) -> PairCounts:
@@ -130,8 +143,7 @@ class Counts:
         total = PairCounts()
         with self._lock:  # else a count added meanwhile shows as an outcome without its match
             for counts in self.by_subscription.values():
-                for f in fields(PairCounts):
-                    setattr(total, f.name, getattr(total, f.name) + getattr(counts, f.name))
+                total.add(counts)
         return total
 
     def as_dict(self) -> dict[str, Any]:
@@ -143,12 +155,13 @@ class Counts:
         return {
             "read": self.read,
             "filtered": self.filtered,
-            "unreadable": self.unreadable,
+            **{name: getattr(self, name) for name in ROWS},
             **self.pairs.as_dict(),
             "requests": self.requests,
             "retries": self.retries,
             "released": self.released,
             "new_letters": sum(self.new_letters.values()),
+            "reasons": dict(self.reasons.most_common()),
             "by_subscription": {name: c.as_dict() for name, c in self.by_subscription.items()},
         }
 
@@ -162,7 +175,7 @@ class Report:
     ``in_future`` pairs of earlier runs that came due and were sent, which are outside ``matched``. ``newest``: the
     newest cursor in the source, which only a scheduled run asks that read nothing out of the overlap, and only
     some sources know cheaply; ``behind_seconds``: how much older it is than the end of the window, if by more than
-    the overlap.
+    the overlap. ``notes``: what is said once.
     """
 
     run_id: str | None = None
@@ -175,6 +188,7 @@ class Report:
     error: dict[str, str] | None = None
     newest: datetime | None = None
     behind_seconds: float | None = None
+    notes: Sequence[str] = ()
 
     def __getattr__(self, name: str) -> Any:
         """Every count is an attribute of the report: ``report.sent``, ``report.by_subscription``."""
@@ -184,11 +198,8 @@ class Report:
 
     @property
     def to_look_at(self) -> int:
-        """Pairs and rows somebody should look at: rejected, drift, too_old, in_future and unreadable."""
-        if self.counts is None:
-            return 0
-        pairs = self.counts.pairs
-        return pairs.rejected + pairs.drift + pairs.too_old + pairs.in_future + self.counts.unreadable
+        """Pairs and rows that somebody has to look at."""
+        return 0 if self.counts is None else sum(self.counts.as_dict()[name] for name in LETTERS)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready, keys in the contract's order."""
@@ -205,6 +216,7 @@ class Report:
             "seconds": None if self.seconds is None else round(self.seconds, 3),
             "newest": None if self.newest is None else rfc3339(self.newest),
             "behind_seconds": None if self.behind_seconds is None else round(self.behind_seconds),
+            "notes": list(self.notes),
             "error": self.error,
         }
 

@@ -1,37 +1,34 @@
-"""What crosses between the pipeline and whoever carries its chunks to Metronome: parcels there, outcomes back.
+"""What crosses to the process that sends, and back: where requests go and by which rules, chunks, outcomes.
 
-Where requests go, and what there is when none came back. Plain data: it costs nothing to load, and can be handed on.
+Plain data: it costs nothing to load, and can be pickled.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
+
+from etl.core.hashing import hashes
 
 if TYPE_CHECKING:
-    import ssl
     from array import array
     from collections.abc import Mapping, Sequence
+    from datetime import timedelta
 
-    import numpy as np
-
-    from etl.core.errors import MetronomeError
-
-
-@dataclass(frozen=True)
-class NoAnswer:
-    """A request that failed on its way: whether Metronome took the events is not known."""
-
-    reason: str
+    from etl.metronome.answers import Confirm
+    from etl.metronome.pace import Clock
 
 
 @dataclass(frozen=True)
 class Endpoint:
     """Where requests go, and how. ``headers`` hold the token: they show in no representation.
 
-    ``timeout``: seconds for one request, from connecting to the last byte of its answer. ``tls``: None = the
-    public authorities. ``proxy``: the URL of an HTTP proxy, or None.
+    ``timeout``: seconds for one request, from connecting to the last byte of its answer. ``ca_file``: PEM file of the
+    authorities to trust, None = the public ones. ``proxy``: the URL of an HTTP proxy, or None.
     """
 
     url: str
@@ -39,7 +36,7 @@ class Endpoint:
     timeout: float
     connections: int
     gzip: bool
-    tls: ssl.SSLContext | None = None
+    ca_file: str | None = None
     proxy: str | None = None
 
     def __repr__(self) -> str:
@@ -48,33 +45,32 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
-class Parcel:
-    """A chunk without its frame. ``number`` counts chunks from 1.
+class Terms:
+    """The rules of sending. ``host`` is for messages; ``events_per_second`` any positive number.
 
-    ``bodies``: the JSON objects of its events, one right after the other. ``ends``: int64, the position after each.
+    ``confirm``: whether a 200 confirms by itself, or with its body (see ``answers.doubt``).
     """
 
-    number: int
-    bodies: bytes | memoryview
-    ends: np.ndarray | array[int]
+    host: str
+    connections: int
+    events_per_second: float
+    max_age: timedelta
+    retry_for: timedelta
+    confirm: Confirm = "answer"
 
-    def __len__(self) -> int:
-        return len(self.ends)
 
-    @property
-    def size(self) -> int:
-        """Bytes of the JSON array of all events: a comma between each two, and the brackets."""
-        return len(self.bodies) + len(self) + 1
+@dataclass(frozen=True)
+class Setup:
+    """What the process that sends has to know before the first chunk."""
 
-    def events(self) -> list[bytes]:
-        """The JSON text of each event."""
-        bodies = bytes(self.bodies)
-        return [bodies[start:end] for start, end in pairwise((0, *self.ends))]
+    endpoint: Endpoint
+    terms: Terms
+    clock: Clock
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a parcel; positions are rows of it, see ``etl.core.ports.ChunkResult``."""
+    """What became of a chunk; positions are its rows, from 0. See ``etl.core.ports.ChunkResult``."""
 
     refused: Mapping[int, str] = field(default_factory=dict)
     too_old: frozenset[int] = frozenset()
@@ -82,36 +78,60 @@ class Outcome:
     retries: int = 0
 
 
-#: What becomes of nearly every parcel. One object: told a hundred times in a message, it is written once.
+#: What becomes of nearly every chunk. One object: pickled a hundred times in a message, it is written once.
 ALL_SENT = Outcome()
 
 
-class Reporting(Protocol):
-    """Whom a carrier tells, from a thread of its own."""
+@dataclass(eq=False)
+class OutgoingChunk:
+    """A chunk in the process that sends it: without its frame, and with what became of it so far.
 
-    def ended(self, number: int, outcome: Outcome | None, digests: bytes = b"") -> None:
-        """The parcel of that number came to its end; None: it was given up, and nothing is known of it.
+    ``number`` counts chunks from 1. ``bodies``: the JSON objects of its events, one right after the other. ``ends``:
+    int64, the position after each. ``on_wire``: a request of it awaits its answer.
+    """
 
-        ``digests``: 16 bytes of each event (``etl.core.ids``), if it was not given up.
-        """
-        ...
+    number: int
+    bodies: bytes
+    ends: array[int]
+    refused: dict[int, str] = field(default_factory=dict)
+    too_old: set[int] = field(default_factory=set)
+    requests: int = 0
+    retries: int = 0
+    on_wire: bool = False
 
-    def failed(self, failure: MetronomeError, *, lost: bool = False) -> None:
-        """Nothing more will be sent. ``lost``: nor will the end of anything be told."""
-        ...
+    def __len__(self) -> int:
+        return len(self.ends)
 
+    def __str__(self) -> str:
+        """``chunk 7 (100 events, 28,301 bytes)``, for messages: bytes of the JSON array of all its events."""
+        events = "1 event" if len(self) == 1 else f"{len(self)} events"
+        return f"chunk {self.number} ({events}, {len(self.bodies) + len(self) + 1:,} bytes)"
 
-class Carrier(Protocol):
-    """Carries parcels to Metronome and tells how each ended."""
+    @cached_property
+    def events(self) -> list[bytes]:
+        """The JSON text of each event. Not before the first request: while chunks wait, they are kept in one piece."""
+        return [self.bodies[start:end] for start, end in pairwise((0, *self.ends))]
 
-    def start(self, reporting: Reporting) -> None:
-        """Before anything else."""
-        ...
+    def body(self, rows: Sequence[int]) -> bytes:
+        """The JSON array of these rows."""
+        events = self.events if len(rows) == len(self) else [self.events[row] for row in rows]
+        return b"[" + b",".join(events) + b"]"
 
-    def carry(self, parcels: Sequence[Parcel]) -> None:
-        """Takes parcels; does not wait for Metronome."""
-        ...
+    def texts(self, rows: Sequence[int]) -> list[str]:
+        """The JSON text of these rows."""
+        return [self.events[row].decode() for row in rows]
 
-    def close(self) -> None:
-        """Gives up whatever is on its way, without waiting for answers."""
-        ...
+    def timestamp(self, row: int) -> datetime:
+        """Of one event, as Metronome gets it."""
+        # json, not orjson: a body may carry an escaped lone surrogate, as Segment's does.
+        moment = datetime.fromisoformat(json.loads(self.events[row])["timestamp"])
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+    def digests(self) -> bytes:
+        """16 bytes of each event: what the sent log keeps of the content that was sent."""
+        return b"".join(hashes(self.events))
+
+    def outcome(self) -> Outcome:
+        """What became of the chunk, once nothing of it is left to send."""
+        outcome = Outcome(self.refused, frozenset(self.too_old), self.requests, self.retries)
+        return ALL_SENT if outcome == ALL_SENT else outcome

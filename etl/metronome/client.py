@@ -6,21 +6,21 @@ import asyncio
 import ipaddress
 import threading
 from datetime import timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from etl.core.errors import ConfigError, MetronomeError
-from etl.metronome.answers import Answer, describe, is_web_page
-from etl.metronome.chunk import Endpoint, NoAnswer
+from etl.metronome.answers import Answer, NoAnswer, describe, doubt, excerpt, is_web_page
+from etl.metronome.chunk import Endpoint, Setup, Terms
 from etl.metronome.delivery import Bounds, MetronomeDelivery
 from etl.metronome.pace import Clock
-from etl.metronome.sender import Terms
+from etl.metronome.process import SendingProcess
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable
 
-    from etl.metronome.chunk import Carrier
+    from etl.metronome.answers import Confirm
 
 #: Chunks handed over per connection: one on the wire, the others so that it never waits for the pipeline.
 _QUEUED = 6
@@ -41,12 +41,10 @@ class Metronome:
         timeout: seconds for one request, connecting included.
         connections: requests on the wire at once, at most; fewer while Metronome is overloaded.
         gzip: compress request bodies.
-        user_agent: the header.
-        tls: whom to trust instead of the public authorities.
+        confirm: ``answer``: a 200 confirms if its body does not gainsay it; ``status``: whatever its body.
+        ca_file: PEM file of the authorities to trust instead of the public ones.
         proxy: URL of an HTTP proxy to go through.
-        clock: time and chance.
-        own_process: send from a process of its own, which leaves this one's interpreter lock alone; ``tls`` and
-            ``clock`` stay in this one, so not with them.
+        clock: time and chance, in the process that sends.
 
     Raises:
         ConfigError: ``base_url`` is not https, or holds a password, a query or a fragment.
@@ -64,21 +62,19 @@ class Metronome:
         timeout: float = 60.0,
         connections: int = 16,
         gzip: bool = False,
-        user_agent: str = "segment-metronome-etl",
-        tls: ssl.SSLContext | None = None,
+        confirm: Confirm = "answer",
+        ca_file: str | None = None,
         proxy: str | None = None,
         clock: Clock | None = None,
-        own_process: bool = False,
     ) -> None:
         self._url = _ingest_url(base_url)
         self._account = account
         self._clock = clock or Clock()
-        self._own_process = own_process and tls is None and clock is None
-        self._terms = Terms(self._url.netloc, connections, events_per_second, max_age, retry_for)
+        self._terms = Terms(self._url.netloc, connections, events_per_second, max_age, retry_for, confirm)
 
         def endpoint() -> Endpoint:
-            headers = _headers(token(), self._url, user_agent, gzip=gzip)
-            return Endpoint(self._url.geturl(), headers, timeout, connections, gzip, tls, proxy)
+            headers = _headers(token(), self._url, gzip=gzip)
+            return Endpoint(self._url.geturl(), headers, timeout, connections, gzip, ca_file, proxy)
 
         self._endpoint = endpoint
 
@@ -88,22 +84,14 @@ class Metronome:
 
     def open(self) -> MetronomeDelivery:
         """A delivery to use in a ``with`` block. Raises ``ConfigError`` for a token no header can carry."""
-        endpoint = self._endpoint()
+        process = SendingProcess(Setup(self._endpoint(), self._terms, self._clock))
         a_second = min(int(self._terms.events_per_second / _CHUNK_EVENTS), _MOST_QUEUED)
-        bounds = Bounds(chunks=max(self._terms.connections * _QUEUED, a_second))
-        return MetronomeDelivery(self._carrier(endpoint), bounds)
-
-    def _carrier(self, endpoint: Endpoint) -> Carrier:
-        if self._own_process:
-            from etl.metronome.process import ProcessCarrier
-
-            return ProcessCarrier(endpoint, self._terms)
-        from etl.metronome.worker import LoopCarrier
-
-        return LoopCarrier(endpoint, self._terms, self._clock)
+        return MetronomeDelivery(process, Bounds(max(self._terms.connections * _QUEUED, a_second)))
 
     def check(self) -> None:
-        """Posts an empty array: a good token is answered 400, a bad one 401 or 403 (FACTS §1.1).
+        """Posts an empty array: a good token is answered 400, a bad one 401 or 403.
+
+        So does the credential test of Segment's own Metronome destination.
 
         Raises:
             MetronomeError: the token is refused, or it is not Metronome that answers, or nothing does.
@@ -120,11 +108,18 @@ class Metronome:
                 f"Metronome at {host} refuses the token ({describe(answer)}). Put a token that may ingest "
                 "into destination.api_token."
             )
-        if answer.status not in (200, 400) or is_web_page(answer):
+        if problem := self._unlike_metronome(answer):
             raise MetronomeError(
-                f"What answers at {host} does not look like Metronome ({describe(answer)}). Look at "
-                "destination.base_url, and at proxies in between."
+                f"What answers at {host} does not look like Metronome ({problem}). Look at destination.base_url, and at "
+                "proxies in between."
             )
+
+    def _unlike_metronome(self, answer: Answer) -> str:
+        """What is strange in an answer to an empty array; empty if nothing is."""
+        if answer.status == HTTPStatus.OK:
+            problem = "" if self._terms.confirm == "status" else doubt(answer, 0)
+            return problem and f"200 {problem}: {excerpt(answer, ())!r}"
+        return "" if answer.status == HTTPStatus.BAD_REQUEST and not is_web_page(answer) else describe(answer)
 
 
 def _ask(endpoint: Endpoint, body: bytes) -> Answer | NoAnswer:
@@ -170,7 +165,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _headers(token: str, url: SplitResult, user_agent: str, *, gzip: bool) -> dict[str, str]:
+def _headers(token: str, url: SplitResult, *, gzip: bool) -> dict[str, str]:
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise ConfigError(
             "destination.api_token is empty or holds a space, a line break or a character outside ASCII; look "
@@ -182,6 +177,6 @@ def _headers(token: str, url: SplitResult, user_agent: str, *, gzip: bool) -> di
         "content-type": "application/json",
         "accept": "application/json, */*;q=0.5",
         "accept-encoding": "identity",
-        "user-agent": user_agent,
+        "user-agent": "segment-metronome-etl",
     }
     return {**headers, "content-encoding": "gzip"} if gzip else headers

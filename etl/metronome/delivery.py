@@ -1,4 +1,4 @@
-"""The delivery: hands chunks from the pipeline's thread to a carrier, and results back.
+"""The delivery: hands chunks from the pipeline's thread to the process that sends, and results back.
 
 A caller who waits for room is woken when a quarter of the chunks in flight has ended, not for each.
 """
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from etl.core.ports import ChunkResult
-from etl.metronome.chunk import Parcel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +18,8 @@ if TYPE_CHECKING:
 
     from etl.core.errors import MetronomeError
     from etl.core.ports import Chunk
-    from etl.metronome.chunk import Carrier, Outcome
+    from etl.metronome.chunk import Outcome
+    from etl.metronome.process import SendingProcess
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Bounds:
 class MetronomeDelivery:
     """:class:`etl.core.ports.Delivery` over HTTP; a context manager, see ``Metronome.open``."""
 
-    def __init__(self, carrier: Carrier, bounds: Bounds) -> None:
-        self._carrier = carrier
+    def __init__(self, process: SendingProcess, bounds: Bounds) -> None:
+        self._process = process
         self._bounds = bounds
         self._changed = threading.Condition()
         self._wake_at: int | None = None
@@ -47,18 +47,17 @@ class MetronomeDelivery:
     # ------------------------------------------------------------------------- the pipeline's thread
 
     def __enter__(self) -> Self:
-        """Starts the carrier."""
-        self._carrier.start(self)
+        """Nothing is started before the first chunk."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Gives up whatever is still in flight, without waiting for answers."""
-        self._carrier.close()
+        self._process.close()
 
     def ready(self, timeout: float | None = None) -> bool:
-        """Waits until there is room for a chunk, or for ``timeout`` seconds; tells whether there is.
+        """Waits until there is room for a chunk, or for ``timeout`` seconds; whether there is.
 
         For callers who have results to record while Metronome is slow. True too once ``offer`` would raise.
         """
@@ -77,24 +76,24 @@ class MetronomeDelivery:
 
         Raises ``MetronomeError`` once stopped.
         """
-        parcels: list[Parcel] = []
         with self._changed:
             self._raise_failure()
+            before = self._numbered
             for chunk in chunks:
                 if self._full():
                     break
-                parcels.append(self._numbered_parcel(chunk))
-        if parcels:
-            self._carrier.carry(parcels)
-        return len(parcels)
+                self._number(chunk)
+            taken = self._numbered - before
+        if taken:
+            self._process.send(before + 1, chunks[:taken], self)
+        return taken
 
-    def _numbered_parcel(self, chunk: Chunk) -> Parcel:
+    def _number(self, chunk: Chunk) -> None:
         """From now on the chunk is on its way."""
         self._numbered += 1
         self._chunks[self._numbered] = chunk
         self._bytes += len(chunk.bodies)
         self._events += len(chunk)
-        return Parcel(self._numbered, chunk.bodies, chunk.ends)
 
     def results(self) -> list[ChunkResult]:
         """Chunks that ended since the last call; a chunk that was given up never ends here."""
@@ -137,10 +136,10 @@ class MetronomeDelivery:
             self._raised = True
             raise self._failure
 
-    # ------------------------------------------------------------------------- the carrier's thread
+    # -------------------------------------------------------------------- the thread of the process
 
     def ended(self, number: int, outcome: Outcome | None, digests: bytes = b"") -> None:
-        """See :class:`etl.metronome.chunk.Reporting`."""
+        """The chunk of that number came to its end; see :class:`etl.metronome.worker.Outbox`."""
         with self._changed:
             chunk = self._chunks.pop(number, None)
             if chunk is None:
@@ -153,14 +152,18 @@ class MetronomeDelivery:
             if self._wake_at is not None and len(self._chunks) <= self._wake_at:
                 self._changed.notify_all()
 
-    def failed(self, failure: MetronomeError, *, lost: bool = False) -> None:
-        """See :class:`etl.metronome.chunk.Reporting`."""
+    def failed(self, failure: MetronomeError) -> None:
+        """Nothing more will be sent; how each chunk ends will still be reported."""
         with self._changed:
             self._failure = self._failure or failure
-            numbers = list(self._chunks) if lost else []
             self._changed.notify_all()
-        for number in numbers:
-            self.ended(number, None)
+
+    def lost(self, failure: MetronomeError) -> None:
+        """Nothing more will be sent, and of what is on its way nothing will be known."""
+        self.failed(failure)
+        with self._changed:
+            for number in list(self._chunks):
+                self.ended(number, None)
 
 
 def _result(chunk: Chunk, digests: bytes, outcome: Outcome) -> ChunkResult:

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Self
 import aiohttp
 from yarl import URL
 
-from etl.metronome.answers import Answer
-from etl.metronome.chunk import NoAnswer
+from etl.metronome.answers import Answer, NoAnswer
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -37,7 +36,7 @@ class Wire:
 
     async def __aenter__(self) -> Self:
         """Nothing is connected before the first request."""
-        self._session = _session(self._endpoint, self._endpoint.tls or _tls(self._url))
+        self._session = _session(self._endpoint, _tls(self._url, self._endpoint.ca_file))
         return self
 
     async def __aexit__(
@@ -70,10 +69,12 @@ class Wire:
         return Answer(response.status, content_type, retry_after, text.replace(self._token, "…".encode()))
 
 
-def _tls(url: URL) -> ssl.SSLContext:
+def _tls(url: URL, ca_file: str | None) -> ssl.SSLContext:
     """The public authorities as httpx has them; plain http needs none, and loading them takes a tenth of a second."""
     if url.scheme == "http":
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if ca_file is not None:
+        return ssl.create_default_context(cafile=ca_file)
     import httpx
 
     return httpx.create_ssl_context()

@@ -9,12 +9,7 @@ import asyncio
 import random
 import time
 from collections import deque
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
 
 #: How late a request may start without the next ones waiting their full turn, in seconds.
 _CREDIT = 0.1
@@ -24,18 +19,24 @@ _FIRST_WAIT = 0.5
 _LONGEST_BACK_OFF = 30.0
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-@dataclass(frozen=True)
 class Clock:
-    """Time as the delivery sees it: seconds that only grow, the UTC wall clock, sleep; and chance in [0, 1)."""
+    """Time as sending sees it, and chance. It crosses to the process that sends."""
 
-    monotonic: Callable[[], float] = time.monotonic
-    now: Callable[[], datetime] = _now
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    chance: Callable[[], float] = random.random
+    def monotonic(self) -> float:
+        """Seconds that only grow."""
+        return time.monotonic()
+
+    def now(self) -> datetime:
+        """The wall clock, UTC."""
+        return datetime.now(UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        """Lets so many seconds pass."""
+        await asyncio.sleep(seconds)
+
+    def chance(self) -> float:
+        """A number in [0, 1)."""
+        return random.random()  # noqa: S311 - jitter
 
 
 class RateLimiter:

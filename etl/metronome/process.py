@@ -1,8 +1,8 @@
-"""Carries parcels in a process of its own, so that HTTP does not compete for this interpreter's lock.
+"""The process that sends, seen from the one that starts it: HTTP does not compete for this interpreter's lock.
 
-The process gets the endpoint with its token, and parcels, through a pipe, and tells outcomes, with the digests of what
-was sent, through another; it ends when the pipe does, however this process ended. It is started for the first parcel,
-or before (``started_early``).
+The process gets the endpoint with its token, and chunks, through a pipe, and answers with outcomes, and the digests of
+what was sent, through another; it ends when the pipe does, however this process ended. It is started for the first
+chunk, or before (``started_early``).
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from etl.core.errors import MetronomeError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from etl.metronome.chunk import Endpoint, Outcome, Parcel, Reporting
-    from etl.metronome.sender import Terms
+    from etl.core.ports import Chunk
+    from etl.metronome.chunk import Outcome, Setup
+    from etl.metronome.delivery import MetronomeDelivery
 
-    #: The end of a parcel: number, outcome, digests; or why nothing more will be sent.
-    Told = tuple[int, Outcome | None, bytes] | str
+    #: The end of a chunk: number, outcome, digests; or why nothing more will be sent.
+    Message = tuple[int, Outcome | None, bytes] | str
 
-#: Before each parcel: its number, how many events, how many bytes.
+#: Before each chunk: its number, how many events, how many bytes.
 HEADER = struct.Struct("<qqq")
 #: Of the pipe, where the system lets it have so many, and of what is written to it at once.
 PIPE_BYTES = 1 << 20
@@ -38,7 +39,7 @@ _START = (
     "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); signal.signal(signal.SIGTERM, signal.SIG_IGN); "
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from etl.metronome.worker import main; main()"
 )
-#: At most one, for the next carrier.
+#: At most one, for the next delivery.
 _started: list[subprocess.Popen[bytes]] = []
 
 
@@ -48,7 +49,7 @@ def started_early() -> Iterator[None]:
 
     Where nothing is sent, it is ended at the end.
     """
-    with suppress(OSError):  # then the delivery will fail, and tell
+    with suppress(OSError):  # then the delivery will fail, and say so
         _started.append(_start())
     try:
         yield
@@ -68,25 +69,20 @@ def _start() -> subprocess.Popen[bytes]:
     )
 
 
-class ProcessCarrier:
-    """:class:`etl.metronome.chunk.Carrier` in a process of its own. ``endpoint`` may have no ``tls``."""
+class SendingProcess:
+    """Sends chunks and reports to a delivery, from a thread of its own, how each ended."""
 
-    def __init__(self, endpoint: Endpoint, terms: Terms) -> None:
-        self._endpoint = endpoint
-        self._terms = terms
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
         self._process: subprocess.Popen[bytes] | None = None
-        self._outgoing: queue.SimpleQueue[Sequence[Parcel] | None] = queue.SimpleQueue()
+        self._outgoing: queue.SimpleQueue[tuple[int, Sequence[Chunk]] | None] = queue.SimpleQueue()
         self._closing = False
 
-    def start(self, reporting: Reporting) -> None:
-        """Nothing is started before the first parcel."""
-        self._reporting = reporting
-
-    def carry(self, parcels: Sequence[Parcel]) -> None:
-        """Has the parcels written to the process, by a thread of its own: the pipe may be full."""
+    def send(self, first: int, chunks: Sequence[Chunk], delivery: MetronomeDelivery) -> None:
+        """Has the chunks, numbered from ``first``, written to the process by a thread: the pipe may be full."""
         if self._process is None:
-            self._begin(_started.pop() if _started else _start())
-        self._outgoing.put(parcels)
+            self._begin(_started.pop() if _started else _start(), delivery)
+        self._outgoing.put((first, chunks))
 
     def close(self) -> None:
         """Ends the process; whatever it was about is given up."""
@@ -100,18 +96,19 @@ class ProcessCarrier:
             self._process.kill()
             self._process.wait()
         self._writer.join(_CLOSING_SECONDS)
-        self._receiver.join(_CLOSING_SECONDS)
+        self._reader.join(_CLOSING_SECONDS)
 
-    def _begin(self, process: subprocess.Popen[bytes]) -> None:
+    def _begin(self, process: subprocess.Popen[bytes], delivery: MetronomeDelivery) -> None:
         self._process = process
+        self._delivery = delivery
         self._writer = threading.Thread(
-            target=self._write, args=(process,), name="metronome-parcels", daemon=True
+            target=self._write, args=(process,), name="metronome-chunks", daemon=True
         )
-        self._receiver = threading.Thread(
-            target=self._receive, args=(process,), name="metronome-delivery", daemon=True
+        self._reader = threading.Thread(
+            target=self._read, args=(process,), name="metronome-delivery", daemon=True
         )
         self._writer.start()
-        self._receiver.start()
+        self._reader.start()
 
     # ---------------------------------------------------------------------------- the writer's thread
 
@@ -119,42 +116,55 @@ class ProcessCarrier:
         with (
             suppress(OSError),
             cast("IO[bytes]", process.stdin) as pipe,
-        ):  # if it has ended, the receiver will tell
-            pickle.dump((self._endpoint, self._terms), pipe)
-            while (parcels := self._outgoing.get()) is not None and not self._closing:
-                for parcel in parcels:
-                    pipe.write(HEADER.pack(parcel.number, len(parcel), len(parcel.bodies)))
-                    pipe.write(bytes(parcel.ends))
-                    pipe.write(parcel.bodies)
+        ):  # if it has ended, the reader will report it
+            pickle.dump(self._setup, pipe)
+            while (handed := self._outgoing.get()) is not None and not self._closing:
+                for number, chunk in enumerate(handed[1], handed[0]):
+                    pipe.write(HEADER.pack(number, len(chunk), len(chunk.bodies)))
+                    pipe.write(bytes(chunk.ends))
+                    pipe.write(chunk.bodies)
                 pipe.flush()
 
-    # -------------------------------------------------------------------------- the receiver's thread
+    # ---------------------------------------------------------------------------- the reader's thread
 
-    def _receive(self, process: subprocess.Popen[bytes]) -> None:
+    def _read(self, process: subprocess.Popen[bytes]) -> None:
         with cast("IO[bytes]", process.stdout) as pipe:
-            while (told := _read(pipe)) is not None:
-                for what in told:
-                    if isinstance(what, str):
-                        self._reporting.failed(MetronomeError(what))
+            while (messages := _messages(pipe)) is not None:
+                for message in messages:
+                    if isinstance(message, str):
+                        self._delivery.failed(MetronomeError(message))
                     else:
-                        self._reporting.ended(*what)
+                        self._delivery.ended(*message)
         if not self._closing:
             self._lost(process)
 
     def _lost(self, process: subprocess.Popen[bytes]) -> None:
         status = process.wait()
         ended = f"was ended by signal {-status}" if status < 0 else f"ended with {status}"
-        failure = MetronomeError(
-            f"The process that sends to Metronome {ended} before its work was done. Nothing of what was on its way is "
-            "recorded; running again is safe. If memory is short, lower source.batch_rows."
+        self._delivery.lost(
+            MetronomeError(
+                f"The process that sends to Metronome {ended} before its work was done. Nothing of what was on its way is "
+                "recorded; running again is safe. If memory is short, lower source.batch_rows."
+            )
         )
-        self._reporting.failed(failure, lost=True)
 
 
-def _read(pipe: IO[bytes]) -> list[Told] | None:
-    """The next message; None where there will be none."""
+def _messages(pipe: IO[bytes]) -> list[Message] | None:
+    """The next ones; None where there will be none."""
     try:
-        told: list[Told] = pickle.load(pipe)  # noqa: S301 - our own process wrote it
+        messages: list[Message] = pickle.load(pipe)  # noqa: S301 - our own process wrote it
     except (EOFError, pickle.UnpicklingError, OSError):
         return None
-    return told
+    return messages
+
+
+def unexpected(what: str, error: BaseException) -> MetronomeError:
+    """Only the kind and place: the error's text and context may hold a request with its headers."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
+    return MetronomeError(
+        f"{what} failed inside this program: {type(error).__name__}{place}. Nothing of what was on its way is "
+        "recorded. Please report it; running again is safe."
+    )

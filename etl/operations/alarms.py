@@ -17,6 +17,7 @@ import pandas as pd
 from etl.core.errors import SourceError
 from etl.core.windows import Window, rfc3339
 from etl.pipeline import wiring
+from etl.pipeline.planning import outlook_of
 from etl.pipeline.schedule import open_names
 
 if TYPE_CHECKING:
@@ -102,9 +103,10 @@ def _new_pairs(counts: dict[str, Any]) -> int:
 
 
 def _old_watermark(config: Config, state: StateStore, now: datetime) -> Iterator[Alarm]:
-    histories = wiring.histories_of(config, state)
+    outlook = outlook_of(config, state)
+    histories = outlook.histories
     near = config.destination.max_age - config.alarms.unbillable_in
-    for name in open_names(config.subscriptions, histories, now):
+    for name in open_names(outlook.scheduled(), histories, now):
         mark = histories[name].watermark if name in histories else None
         if mark is None:
             if config.alarms.watermark_age is not None:

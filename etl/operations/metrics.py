@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from etl.core.errors import ConfigError
-from etl.core.report import OUTCOMES
+from etl.core.outcomes import OUTCOMES, ROWS
 from etl.operations.status import status
 from etl.pipeline import wiring
 
@@ -104,7 +104,7 @@ def _of_run(report: Report | None, now: datetime) -> Iterator[_Sample]:
 
 
 def _of_counts(told: dict[str, Any]) -> Iterator[_Sample]:
-    for kind in ("read", "filtered", "unreadable"):
+    for kind in ("read", "filtered", *ROWS):
         yield "etl_last_run_rows", (kind,), told[kind]
     for name in ("requests", "retries", "released"):
         yield f"etl_last_run_{name}", (), told[name]

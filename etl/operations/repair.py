@@ -18,6 +18,7 @@ from etl.core.windows import ALL_TIME
 from etl.pipeline import wiring
 from etl.pipeline.limits import Limits
 from etl.pipeline.pairs import Billing, examine
+from etl.pipeline.planning import outlook_of
 from etl.transform import compile_subscription
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from etl.config import Config
     from etl.core.subscription import Subscription
-    from etl.core.windows import Window
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,12 @@ def batch_of(origin: str, kept: Sequence[Kept]) -> EventBatch:
 
 
 def repairs(config: Config, name: str, kept: Sequence[Kept], now: datetime) -> list[Repair]:
-    """By the version of subscription ``name`` that maps them. A letter of nobody's time is in none of them."""
-    versions = [s for s in config.subscriptions if s.name == name]
+    """By the version of subscription ``name`` that maps them. A letter of nobody's time is in none of them.
+
+    Raises as the state does.
+    """
+    outlook = outlook_of(config, wiring.state_of(config))
+    versions = [s for s in outlook.everything if s.name == name]
     current = _current(versions, now)
     found = {version.version: Repair(version) for version in versions}
     for own in versions:
@@ -80,10 +84,6 @@ def repairs(config: Config, name: str, kept: Sequence[Kept], now: datetime) -> l
         for one in mine:
             version = current if current is not None and one.number in corrected else own
             found[version.version].take(one, own.version)
-    if current is not None:
-        ownerless = [one for one in kept if not any(_belongs(one.cursor, version) for version in versions)]
-        for one, owner in _of_deleted(config, current, ownerless):
-            found[current.version].take(one, owner)
     return [repair for repair in found.values() if repair.letters]
 
 
@@ -139,26 +139,6 @@ def _ids(
         for frame in (examined.pairs, examined.rejected)
     )
     return made, refused
-
-
-def _of_deleted(config: Config, current: Subscription, kept: Sequence[Kept]) -> Iterable[tuple[Kept, str]]:
-    """Rejected ones of versions that the config has no more, as far as no run has sent them; with the version."""
-    rejected = [one for one in kept if one.outcome == "rejected"]
-    if not rejected:
-        return []
-    touched = wiring.state_of(config).touched(config.pipeline, config.destination.account)
-    corrected, _ = _ids(config, current, rejected)
-    known = _sent(config, [*corrected.values(), *(one.transaction_id for one in rejected)])
-    free = (one for one in rejected if one.transaction_id not in known or corrected.get(one.number) in known)
-    owners = ((one, _touching(touched, current.name, one.cursor)) for one in free)
-    return [(one, owner) for one, owner in owners if owner is not None]
-
-
-def _touching(touched: Mapping[tuple[str, str], Sequence[Window]], name: str, cursor: datetime) -> str | None:
-    for (subscription, version), windows in touched.items():
-        if subscription == name and any(w.since <= cursor < w.until for w in windows):
-            return version
-    return None
 
 
 def _sent(config: Config, transaction_ids: Iterable[str | None]) -> AbstractSet[str | None]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from etl.core.errors import EtlError
 from etl.core.ids import digests
+from etl.core.outcomes import RETRIED
 from etl.core.windows import Window
 from etl.operations.repair import Kept, Repair, batch_of, repairs
 from etl.pipeline import wiring
@@ -89,6 +90,10 @@ class _Letters:
     def check(self) -> None:
         """Nothing to reach."""
 
+    def seen(self) -> Sequence[str]:
+        """Nothing that ``etl check`` would say."""
+        return ()
+
     def newest(self) -> datetime | None:
         """Not of interest here."""
         return None
@@ -102,7 +107,7 @@ def retry(
     Raises a subclass of ``EtlError`` as a run does; what was sent until then is recorded.
     """
     retried = Retried()
-    pairs = letters[letters["outcome"].isin(["rejected", "too_old", "drift"])]
+    pairs = letters[letters["outcome"].isin(RETRIED)]
     for name in dict.fromkeys(pairs["subscription"]):
         _retry_one(config, str(name), pairs[pairs["subscription"] == name], retried, dry_run, interrupted)
     return retried
@@ -119,9 +124,6 @@ def _retry_one(
     kept = _events_of(config, letters)
     found = {one.number for one in kept}
     retried.no_event += [int(n) for n in letters["letter"] if n not in found]
-    if not kept or name not in {s.name for s in config.subscriptions}:
-        retried.unmatched += sorted(found)
-        return
     chosen = repairs(config, name, kept, datetime.now(UTC))
     retried.unmatched += sorted(found - {one.number for repair in chosen for one in repair.letters})
     for repair in chosen:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from etl.core.windows import Window, gaps, merge, rfc3339, watermark
 from etl.pipeline import wiring
+from etl.pipeline.planning import outlook_of
 from etl.pipeline.schedule import History, open_names
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ class Status:
     """``watermark``: up to where every subscription is complete without a gap; None before the first complete run.
 
     ``watermarks``, ``gaps`` and ``needs`` by subscription name; ``needs``: what those wait for that no scheduled run of
-    today completes. ``runs``: the newest, as ``StateStore.runs`` gives them.
+    today completes. ``removed``: name that the config has no more → the end of its time, as long as rows of that may
+    arrive late. ``runs``: the newest, as ``StateStore.runs`` gives them.
     ``letters``: open dead letters by outcome. ``sizes``: rows and bytes of the state. ``now``: when it was asked.
     """
 
@@ -34,6 +36,7 @@ class Status:
     watermarks: Mapping[str, datetime | None]
     gaps: Mapping[str, Sequence[Window]]
     needs: Mapping[str, str]
+    removed: Mapping[str, datetime]
     runs: pd.DataFrame
     letters: Mapping[str, int]
     sizes: Mapping[str, int]
@@ -58,6 +61,7 @@ class Status:
                 }
                 for name, mark in self.watermarks.items()
             },
+            "removed": {name: rfc3339(until) for name, until in self.removed.items()},
             "runs": [_run(row) for row in self.runs.to_dict("records")],
             "dead_letters": dict(self.letters),
             "state": dict(self.sizes),
@@ -70,8 +74,8 @@ def status(config: Config, now: datetime, runs: int = 10) -> Status:
     Raises as the state does.
     """
     state, of = wiring.state_of(config), (config.pipeline, config.destination.account)
-    histories = wiring.histories_of(config, state)
-    names = sorted({s.name for s in config.subscriptions})
+    outlook = outlook_of(config, state)
+    histories, names = outlook.histories, sorted(outlook.names)
     going = open_names(config.subscriptions, histories, now)
     marks = {name: _mark(histories.get(name, History()), name in going) for name in names}
     counts = state.letter_counts(*of)
@@ -83,6 +87,7 @@ def status(config: Config, now: datetime, runs: int = 10) -> Status:
         watermarks=marks,
         gaps={name: gaps(merge(histories[name].intervals)) for name in names if name in histories},
         needs={name: _needs(config, name, now) for name in names if not (marks[name] or name in going)},
+        removed=outlook.removed(now),
         runs=state.runs(*of, limit=runs),
         letters={str(k): int(v) for k, v in counts.groupby("outcome")["letters"].sum().items()},
         sizes=state.sizes(),

@@ -1,4 +1,4 @@
-"""The public functions behind ``import etl`` (DESIGN §7)."""
+"""The public functions behind ``import etl``."""
 
 from __future__ import annotations
 

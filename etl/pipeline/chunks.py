@@ -1,7 +1,7 @@
 """Cuts a frame of usage events into what single requests carry. Pure.
 
-Metronome takes 1 to 100 usage events a request; the size of a body is not documented, so 1 MB is kept to
-(FACTS §1.1). The texts stay where Arrow has them: nothing is copied, and no Python runs per event.
+Metronome takes 1 to 100 usage events a request; the size of a body is not documented, so 1 MB is kept to.
+The texts stay where Arrow has them: nothing is copied, and no Python runs per event.
 """
 
 from __future__ import annotations

@@ -1,109 +1,131 @@
 """Dead letters: what is kept of a pair that was not sent, so that somebody can see why and repair it. Pure.
 
-Pairs that earlier runs held because they lay in the future: sent by the first run after they came due. Pure.
+A pair comes from a batch of the source, or from a letter of an earlier run that held it until it was due: ``of_batch``
+and ``of_held`` make the letters of either.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 import pyarrow as pa
 
 from etl.core.ports import DeadLetter
+from etl.pipeline.precedence import MAX_AHEAD
 from etl.transform import event_json
 from etl.transform.json.text import parse, without_surrogates
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
-    from datetime import datetime
 
     from etl.core.ports import HeldLetter, Unreadable
     from etl.pipeline.pairs import Examined
 
 
-def rejected(examined: Examined) -> list[DeadLetter]:
-    """One letter for each pair that mapping, schema or limits refused."""
-    frame = examined.rejected
-    return _letters(examined, frame, ("rejected",) * len(frame), list(frame["stage"]), list(frame["reason"]))
+class Letters(Protocol):
+    """One letter for each of ``pairs``; ``more``: further fields of the letters, each as long as ``pairs``."""
 
-
-def held_back(
-    examined: Examined, pairs: pd.DataFrame, outcome: str, reasons: Sequence[str], **more: Any
-) -> list[DeadLetter]:
-    """One letter for each of ``pairs`` (drift, too_old, in_future, or rejected by Metronome).
-
-    ``more``: further fields of the letters, each a sequence as long as ``pairs``.
-    """
-    stages = ["metronome" if outcome == "rejected" else ""] * len(pairs)
-    return _letters(examined, pairs, (outcome,) * len(pairs), stages, reasons, **more)
+    def __call__(  # noqa: D102 - the class says it
+        self, pairs: pd.DataFrame, outcome: str, reasons: Sequence[str], **more: Sequence[Any]
+    ) -> list[DeadLetter]: ...
 
 
 def unreadable(rows: Iterable[Unreadable]) -> list[DeadLetter]:
     """One letter for each broken row; it belongs to no subscription."""
+    nothing = dict.fromkeys(("cursor", "message_id", "transaction_id", "customer_id", "body"))
     return [
-        DeadLetter(
-            subscription="",
-            outcome="unreadable",
-            stage="",
-            reason=row.reason,
-            origin=row.origin,
-            row=row.row,
-            cursor=None,
-            message_id=None,
-            transaction_id=None,
-            customer_id=None,
-            event=row.text,
-            body=None,
-        )
+        DeadLetter("", "unreadable", "", row.reason, row.origin, row.row, event=row.text, **nothing)
         for row in rows
     ]
 
 
-def _letters(
-    examined: Examined,
-    pairs: pd.DataFrame,
-    outcomes: Sequence[str],
-    stages: Sequence[str],
-    reasons: Sequence[str],
-    **more: Any,
-) -> list[DeadLetter]:
-    if not len(pairs):
-        return []
-    rows = [int(row) for row in pairs["row"]]
-    sources = event_json(examined.events, rows)
-    messages = _message_ids(examined, rows)
-    batch = examined.batch
-    cursors: list[datetime] = batch.cursor.take(rows).to_pylist()
-    origins = batch.rows.take(rows).to_pylist()
+def rejected(examined: Examined) -> list[DeadLetter]:
+    """One letter for each pair that mapping, schema or limits refused."""
+    frame = examined.rejected
+    return of_batch(examined, frame, "rejected", list(frame["reason"]), stage=list(frame["stage"]))
+
+
+def not_sent(letters: Letters, judged: pd.DataFrame, max_age: timedelta) -> list[DeadLetter]:
+    """One letter for each pair that is too old, held until it is due, or whose id was sent with other content."""
     return [
-        DeadLetter(
-            subscription=pair.subscription,
-            outcome=outcomes[i],
-            stage=stages[i],
-            reason=reasons[i],
-            origin=batch.origin,
-            row=origins[i],
-            cursor=cursors[i],
-            message_id=messages[i],
-            transaction_id=_text(pair.transaction_id),
-            customer_id=_text(pair.customer_id),
-            event=sources[i],
-            body=_text(pair.body),
-            **{name: values[i] for name, values in more.items()},
-        )
-        for i, pair in enumerate(pairs.itertuples(index=False))
+        letter
+        for outcome in ("too_old", "in_future", "drift")
+        if len(pairs := judged[judged["outcome"] == outcome])
+        for letter in _of_outcome(letters, pairs, outcome, max_age)
     ]
 
 
-def _message_ids(examined: Examined, rows: Sequence[int]) -> list[str | None]:
-    column = examined.events.column(("messageId",)).iloc[list(rows)]
+def _of_outcome(letters: Letters, pairs: pd.DataFrame, outcome: str, max_age: timedelta) -> list[DeadLetter]:
+    match outcome:
+        case "too_old":
+            reason = f"older than max_age ({max_age / timedelta(days=1):g} days)"
+            return letters(pairs, outcome, [reason] * len(pairs))
+        case "in_future":
+            due = [datetime.fromisoformat(stamp) - MAX_AHEAD for stamp in pairs["timestamp"]]
+            reason = "more than 24 hours ahead; held until it is due"
+            return letters(pairs, outcome, [reason] * len(pairs), due=due)
+        case _:
+            both = {name: [digest.hex() for digest in pairs[name]] for name in ("digest", "sent_digest")}
+            reason = "sent before with other content; Metronome keeps the first"
+            return letters(pairs, outcome, [reason] * len(pairs), **both)
+
+
+def of_batch(
+    examined: Examined, pairs: pd.DataFrame, outcome: str, reasons: Sequence[str], **more: Sequence[Any]
+) -> list[DeadLetter]:
+    """Letters of a batch's pairs (see ``Letters``); ``row`` is the position in the batch."""
+    if not len(pairs):
+        return []
+    rows = [int(row) for row in pairs["row"]]
+    batch = examined.batch
+    columns: dict[str, Sequence[Any]] = {
+        "stage": [_stage(outcome)] * len(pairs),
+        "reason": reasons,
+        "row": batch.rows.take(rows).to_pylist(),
+        "cursor": batch.cursor.take(rows).to_pylist(),
+        "event": event_json(examined.events, rows),
+        "message_id": _texts(examined.events.column(("messageId",)).iloc[rows]),
+        "subscription": list(pairs["subscription"]),
+        **{name: _texts(pairs[name]) for name in ("transaction_id", "customer_id", "body")},
+        **more,
+    }
+    return [
+        DeadLetter(outcome=outcome, origin=batch.origin, **dict(zip(columns, values, strict=True)))
+        for values in zip(*columns.values(), strict=True)
+    ]
+
+
+def of_held(
+    held: Sequence[HeldLetter],
+    pairs: pd.DataFrame,
+    outcome: str,
+    reasons: Sequence[str],
+    **more: Sequence[Any],
+) -> list[DeadLetter]:
+    """Letters of held pairs that were not taken after all (see ``Letters``); ``row`` is the position in ``held``."""
+    columns = {"reason": reasons, **more}
+    return [
+        replace(
+            held[row].letter,
+            outcome=outcome,
+            stage=_stage(outcome),
+            due=None,
+            **dict(zip(columns, values, strict=True)),
+        )
+        for row, *values in zip(pairs["row"], *columns.values(), strict=True)
+    ]
+
+
+def _stage(outcome: str) -> str:
+    """Of a pair that was mapped: only Metronome can still refuse it."""
+    return "metronome" if outcome == "rejected" else ""
+
+
+def _texts(column: Iterable[Any]) -> list[str | None]:
     return [value if isinstance(value, str) else None for value in column]
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 def due(held: Sequence[HeldLetter], names: Collection[str]) -> list[HeldLetter]:
@@ -111,7 +133,7 @@ def due(held: Sequence[HeldLetter], names: Collection[str]) -> list[HeldLetter]:
     return [one for one in held if one.letter.body is not None and one.letter.subscription in names]
 
 
-def pairs(held: Sequence[HeldLetter]) -> pd.DataFrame:
+def pairs_of(held: Sequence[HeldLetter]) -> pd.DataFrame:
     """As a frame like ``etl.pipeline.pairs``'s pairs; ``row`` is the position in ``held``, ``number`` the letter's."""
     bodies: list[Any] = [parse(one.letter.body or "{}") for one in held]
     text: dict[str, list[Any]] = {
@@ -124,14 +146,3 @@ def pairs(held: Sequence[HeldLetter]) -> pd.DataFrame:
     }
     columns = {name: pd.array(values, dtype=pd.ArrowDtype(pa.string())) for name, values in text.items()}
     return pd.DataFrame({"row": range(len(held)), "number": [one.number for one in held], **columns})
-
-
-def letters(
-    held: Sequence[HeldLetter], refused: pd.DataFrame, outcome: str, reasons: Sequence[str]
-) -> list[DeadLetter]:
-    """The letters of held pairs that were not taken after all."""
-    stage = "metronome" if outcome == "rejected" else ""
-    return [
-        replace(held[row].letter, outcome=outcome, stage=stage, reason=reason, due=None)
-        for row, reason in zip(refused["row"], reasons, strict=True)
-    ]

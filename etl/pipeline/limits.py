@@ -1,7 +1,7 @@
 """Metronome's limits on a usage event: what would poison a chunk is rejected here, at stage ``limits``. Pure.
 
 Sources: Metronome's API reference (ids of 1 to 128 characters, non-empty customer and event type, RFC 3339 with a
-four-digit year); the 256-byte property value and the 1 MB body are not documented by Metronome (FACTS §1.1, §1.2).
+four-digit year); the 256-byte property value and the 1 MB body are not documented by Metronome.
 """
 
 from __future__ import annotations
@@ -43,16 +43,8 @@ class Limits:
     property_value_bytes: int = 256
 
 
-@dataclass(frozen=True)
-class Checked:
-    """``reasons``: one per row, NA where the row is within the limits. ``warned``: rows with a long value."""
-
-    reasons: pd.Series
-    warned: int
-
-
-def check(pairs: pd.DataFrame, limits: Limits) -> Checked:
-    """Each accepted pair against the limits.
+def check(pairs: pd.DataFrame, limits: Limits) -> tuple[pd.Series, int]:
+    """Each accepted pair against the limits: a reason per row, NA where it is within them; rows with a long value.
 
     ``pairs``: string columns ``transaction_id, customer_id, event_type, timestamp, body``. The first limit that
     a pair breaks is its reason; reasons never quote values.
@@ -66,7 +58,7 @@ def check(pairs: pd.DataFrame, limits: Limits) -> Checked:
     for broken, reason in [*_rules(pairs, lengths), *refused][::-1]:  # the first that is broken is told
         reasons[broken] = reason
     told = pd.arrays.ArrowExtensionArray(pa.array(reasons, pa.string()))
-    return Checked(pd.Series(told, index=pairs.index), warned)
+    return pd.Series(told, index=pairs.index), warned
 
 
 def _rules(pairs: pd.DataFrame, lengths: Lengths) -> Iterator[tuple[np.ndarray, str]]:

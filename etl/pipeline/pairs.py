@@ -1,8 +1,7 @@
 """One batch of track events → the pairs that may be sent and the pairs that are rejected. Pure.
 
-A *pair* is a track event and a subscription that matched it. Nothing here knows the clock, the state or Metronome.
-
-Segment's ``integrations`` object: an event opted out of Metronome is not billed (DESIGN §8, FACTS §4). Pure.
+A *pair* is a track event and a subscription that matched it. An event that Segment's ``integrations`` object opts out
+of Metronome is not billed. Nothing here knows the clock, the state or Metronome.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.pipeline import limits as metronome_limits
-from etl.transform import Events
+from etl.transform import UNDEFINED, Events
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 #: The destination's exact, case-sensitive name in Segment.
 DESTINATION = "Metronome (Actions)"
 
-PATHS: frozenset[Path] = frozenset({("integrations", "All"), ("integrations", DESTINATION)})
+OPT_OUT_PATHS: frozenset[Path] = frozenset({("integrations", "All"), ("integrations", DESTINATION)})
 
 
 def opted_out(events: Roots) -> np.ndarray:
@@ -55,8 +54,6 @@ def _false(column: pd.Series) -> np.ndarray:
 
 
 def _absent(column: pd.Series) -> np.ndarray:
-    from etl.transform import UNDEFINED
-
     if column.dtype == object:
         return np.fromiter((value is UNDEFINED for value in column), bool, len(column))
     return np.array(column.isna())
@@ -145,17 +142,17 @@ def examine(batch: EventBatch, billings: Sequence[Billing], limits: Limits) -> E
         accepted.append(pairs)
         rejected.append(refused)
     pairs = _in_row_order(accepted)
-    checked = metronome_limits.check(pairs, limits)
-    broken = checked.reasons.notna().to_numpy(bool)
+    reasons, warned = metronome_limits.check(pairs, limits)
+    broken = reasons.notna().to_numpy(bool)
     if broken.any():
-        rejected.append(_over_limits(pairs[broken], checked.reasons[broken]))
+        rejected.append(_over_limits(pairs[broken], reasons[broken]))
         pairs = pairs[~broken]
     return Examined(
         batch,
         pairs,
         _concat(rejected, REJECTED_COLUMNS),
         int(matched.sum()),
-        checked.warned,
+        warned,
     )
 
 

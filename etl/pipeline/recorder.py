@@ -1,16 +1,17 @@
 """Confirm, then record: a thread that takes what Metronome confirmed and commits it to the state, in groups.
 
-The bound of DESIGN §3 is kept here: ids that Metronome confirmed and the state does not yet hold are at most
+The bound on what a crash makes the next run send again is kept here: ids that Metronome confirmed and the state does not yet hold are at most
 ``MAX_UNRECORDED`` (``fitting`` counts those in flight as if they were confirmed) and at most a few seconds
 old, however long the source or a retry takes, because this thread waits for neither.
 
-The circuit breaker: so much was rejected that a typo in the config is likelier than bad events (DESIGN §8).
+The circuit breaker: so much was rejected that a typo in the config is likelier than bad events.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -23,16 +24,16 @@ from etl.core.hashing import WIDTH
 from etl.core.ids import fingerprint_array
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from etl.core.ports import Chunk, ChunkResult, DeadLetter, Delivery, RunLog
+    from etl.core.ports import Chunk, ChunkResult, DeadLetter, Delivery
     from etl.core.report import Counts
-
-    Letters = Callable[[pd.DataFrame, str, Sequence[str]], list[DeadLetter]]
+    from etl.pipeline.dead_letters import Letters
+    from etl.state.run_log import Run
 
 
 @dataclass
-class Breaker:
+class CircuitBreaker:
     """Trips when newly rejected pairs are over ``rejected_pairs`` and over ``rejected_ratio`` of those matched.
 
     It also trips when the first ``refused_chunks`` chunks had every event refused.
@@ -107,9 +108,12 @@ class _Outgoing:
 
 
 class Recorder:
-    """Owns everything between a chunk's answer and its commit. Start it with ``with``; errors show in ``check``."""
+    """Owns everything between a chunk's answer and its commit, in a thread of its own from ``start`` to ``close``.
 
-    def __init__(self, log: RunLog, delivery: Delivery, counts: Counts, breaker: Breaker) -> None:
+    What fails there is raised by the next ``check``, ``fitting``, ``flush`` or ``close``.
+    """
+
+    def __init__(self, log: Run, delivery: Delivery, counts: Counts, breaker: CircuitBreaker) -> None:
         self._log = log
         self._delivery = delivery
         self._counts = counts
@@ -134,11 +138,12 @@ class Recorder:
         """Begin to collect and record."""
         self._thread.start()
 
-    def expect(self, events: pd.DataFrame, letters: Letters, numbers: np.ndarray | None = None) -> None:
-        """``events`` (columns of ``PAIR_COLUMNS``, ``key``) are about to be submitted, all of them."""
+    def expect(self, events: pd.DataFrame, letters: Letters) -> None:
+        """``events`` (``PAIR_COLUMNS``, ``key``; ``number`` if they were held) are about to be sent, all of them."""
         digests = np.zeros(len(events), f"V{WIDTH}")
         confirmed, refused = np.zeros(len(events), bool), np.zeros(len(events), bool)
         with self._lock:
+            numbers = events["number"].to_numpy() if "number" in events else None
             outgoing = _Outgoing(letters, numbers, digests, confirmed, refused, len(events))
             self._outgoing[id(events)] = (events, outgoing)
 
@@ -255,7 +260,9 @@ class Recorder:
             pairs = events.iloc[rows]
             self._letters.extend(outgoing.letters(pairs, outcome, reasons))
             if outgoing.numbers is None:
-                self._counts.add(outcome, _by_subscription(pairs))
+                self._counts.add(outcome, by_subscription(pairs))
+                if outcome == "rejected":
+                    self._counts.add_reasons(Counter(f"metronome: {reason}" for reason in reasons))
 
     def _record(self) -> None:
         with self._lock:
@@ -327,8 +334,8 @@ class _Group:
         lost = np.zeros(len(self.sent), bool) if self.lost is None else self.lost
         pairs = self.sent[["subscription"]].iloc[: self.pairs]
         for outcome, which in (("sent", ~lost[: self.pairs]), ("already_sent", lost[: self.pairs])):
-            by_subscription = _by_subscription(pairs[which])
-            counts.add(outcome, {name: sign * number for name, number in by_subscription.items()})
+            numbers = by_subscription(pairs[which])
+            counts.add(outcome, {name: sign * number for name, number in numbers.items()})
         counts.released += sign * int((~lost[self.pairs :]).sum())
 
 
@@ -336,5 +343,6 @@ def _together(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame({"subscription": []})
 
 
-def _by_subscription(pairs: pd.DataFrame) -> dict[str, int]:
+def by_subscription(pairs: pd.DataFrame) -> dict[str, int]:
+    """How many ``pairs`` (column ``subscription``) each subscription has."""
     return {str(name): int(number) for name, number in pairs["subscription"].value_counts().items()}

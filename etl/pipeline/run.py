@@ -8,30 +8,26 @@ days; a window is marked complete only when every pair in it came to an end. So 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import compress, islice
+from itertools import islice
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow.compute as pc
 
 from etl.core.errors import CircuitBreakerError, EtlError, InterruptedRunError
-from etl.core.ids import digests, transaction_keys
 from etl.core.report import Counts, Report
-from etl.pipeline import dead_letters as dead
-from etl.pipeline import dead_letters as held
+from etl.pipeline import dead_letters
 from etl.pipeline.chunks import chunks
 from etl.pipeline.limits import Limits
-from etl.pipeline.pairs import PATHS as OPT_OUT_PATHS
-from etl.pipeline.pairs import Billing, Examined, in_pieces
-from etl.pipeline.precedence import MAX_AHEAD, UNKNOWN, decide
+from etl.pipeline.pairs import OPT_OUT_PATHS, Billing, Examined, in_pieces
+from etl.pipeline.precedence import LookUp
 from etl.pipeline.read_ahead import ReadAhead
-from etl.pipeline.recorder import Breaker, Recorder
-from etl.pipeline.seen import SeenIds
+from etl.pipeline.recorder import CircuitBreaker, Recorder, by_subscription
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -39,20 +35,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from etl.core.layouts import Path
-    from etl.core.ports import (
-        DeadLetter,
-        Delivery,
-        Destination,
-        EventBatch,
-        HeldLetter,
-        Progress,
-        RunLog,
-        RunPlan,
-        Source,
-        State,
-    )
+    from etl.core.ports import Delivery, Destination, EventBatch, Progress, RunPlan, Source
+    from etl.pipeline.dead_letters import Letters
+    from etl.state import StateStore
+    from etl.state.run_log import Run, View
 
-#: Seconds that a run being stopped waits for what is in flight (issue: Ctrl-C ends within ten seconds).
+#: Seconds that a run being stopped waits for what is in flight (Ctrl-C ends within ten seconds).
 GRACE_SECONDS = 7.0
 _POLL_SECONDS = 0.01
 #: Chunks handed over in one go: each time, other threads may take the interpreter's lock for a while.
@@ -61,21 +49,26 @@ _TOGETHER = 8
 
 @dataclass(frozen=True)
 class Job:
-    """Everything a run needs, chosen by ``wiring``."""
+    """Everything a run needs, chosen by ``wiring``.
+
+    ``names``: subscriptions whose held pairs it sends when they are due. ``notes``: what its report says once.
+    """
 
     source: Source
     destination: Destination
-    state: State
+    state: StateStore
     plan: RunPlan
     billings: Sequence[Billing]
     limits: Limits = field(default_factory=Limits)
-    breaker: Callable[[], Breaker] = Breaker
+    breaker: Callable[[], CircuitBreaker] = CircuitBreaker
     max_age: timedelta = timedelta(days=33)
     overlap: timedelta = timedelta(hours=72)
     dry_run: bool = False
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     progress: Progress | None = None
     interrupted: Event = field(default_factory=Event)
+    names: frozenset[str] = frozenset()
+    notes: Sequence[str] = ()
 
 
 def run(job: Job) -> Report:
@@ -87,12 +80,14 @@ def run(job: Job) -> Report:
     counts = Counts()
     for billing in job.billings:
         counts.of(billing.name)
-    report = Report(dry_run=job.dry_run, window=job.plan.window, counts=counts)
-    opened = job.state.peek(job.plan) if job.dry_run else job.state.begin(job.plan)
+    report = Report(dry_run=job.dry_run, window=job.plan.window, counts=counts, notes=job.notes)
     try:
-        with opened as log:
-            report = replace(report, run_id=None if job.dry_run else log.run_id)
-            (_dry_run if job.dry_run else _send)(job, log, counts)
+        if job.dry_run:
+            _dry_run(job, counts)
+        else:
+            with job.state.begin(job.plan) as log:
+                report = replace(report, run_id=log.run_id)
+                _send(job, log, counts)
     except EtlError as error:
         error.report = replace(
             report,
@@ -125,24 +120,20 @@ def _freshness(job: Job, report: Report) -> Report:
     )
 
 
-def _dry_run(job: Job, log: RunLog, counts: Counts) -> None:
+def _dry_run(job: Job, counts: Counts) -> None:
     """Everything but sending and recording: what would be sent stays ``unsent``."""
-    with SeenIds() as seen:
-        for examined in _examined(job, log, counts, lambda: _refuse_interrupted(job)):
-            pairs = _identified(examined.pairs)
-            outcomes = _outcomes(job, log, seen, pairs)
-            for outcome in _other_than_send(outcomes):
-                counts.add(outcome, _by_subscription(pairs[outcomes == outcome]))
+    with job.state.peek(job.plan) as view, LookUp(view, job.clock, job.max_age) as look_up:
+        for examined in _examined(job, view, counts, lambda: _refuse_interrupted(job)):
+            _count(counts, look_up.judge(examined.pairs))
 
 
-def _send(job: Job, log: RunLog, counts: Counts) -> None:
+def _send(job: Job, log: Run, counts: Counts) -> None:
     """Run the window, and close the run's books in the state: complete, or stopped with what was recorded."""
-    marks: set[str] = set()
     try:
-        with job.destination.open() as delivery, SeenIds() as seen:
-            line = _Line(job, log, delivery, seen, counts)
-            line.run(marks)
-        log.complete(counts, marks)
+        with job.destination.open() as delivery, LookUp(log, job.clock, job.max_age) as look_up:
+            line = _Line(job, log, delivery, look_up, counts)
+            line.run()
+        log.complete(counts, line.marks)
     except BaseException as error:
         with suppress(EtlError):
             log.stop(counts, error, forget_letters=isinstance(error, CircuitBreakerError))
@@ -161,25 +152,24 @@ _CUT_SHORT = (
 )
 
 
-_DRIFT = "sent before with other content; Metronome keeps the first"
-
-
 class _Line:
     """One run's production line: batches in, chunks out, answers recorded."""
 
-    def __init__(self, job: Job, log: RunLog, delivery: Delivery, seen: SeenIds, counts: Counts) -> None:
-        self.job, self.log, self.delivery, self.seen, self.counts = job, log, delivery, seen, counts
+    def __init__(self, job: Job, log: Run, delivery: Delivery, look_up: LookUp, counts: Counts) -> None:
+        self.job, self.log, self.delivery, self.look_up, self.counts = job, log, delivery, look_up, counts
         self.recorder = Recorder(log, delivery, counts, job.breaker())
+        self.marks: set[str] = set()
         self.touched: set[str] = set()
 
-    def run(self, marks: set[str]) -> None:
+    def run(self) -> None:
+        """The window's pairs, then the held pairs of earlier windows that came due."""
         self.recorder.start()
         try:
-            for examined in _examined(self.job, self.log, self.counts, self._look_up):
+            for examined in _examined(self.job, self.log, self.counts, self._check):
                 if examined.batch.table.num_rows or examined.batch.unreadable:
                     self._bill(examined)
                 if examined.batch.mark:
-                    marks.add(examined.batch.mark)
+                    self.marks.add(examined.batch.mark)
             self._drain()
             self.recorder.flush()
             self._release()
@@ -191,91 +181,55 @@ class _Line:
             raise
         self.recorder.close()
 
-    def _look_up(self) -> None:
+    def _check(self) -> None:
         """Between two steps: was the run interrupted, did the recording fail?"""
         _refuse_interrupted(self.job)
         self.recorder.check()
 
     def _bill(self, examined: Examined) -> None:
-        pairs = _identified(examined.pairs)
-        outcomes = _outcomes(self.job, self.log, self.seen, pairs)
-        self.recorder.add_letters([*dead.unreadable(examined.batch.unreadable), *dead.rejected(examined)])
-        for outcome in _other_than_send(outcomes):
-            chosen = pairs[outcomes == outcome]
-            self.counts.add(outcome, _by_subscription(chosen))
-            if outcome == "in_future":
-                self._touch(chosen)
-            self.recorder.add_letters(self._letters(examined, chosen, outcome))
-        to_send = outcomes == "send"
-        events = pairs if to_send.all() else pairs[to_send].reset_index(drop=True)
-        # Expecting none would keep the batch in memory until the next commit, which may be far off.
-        if len(events):
-            self.recorder.expect(events, partial(dead.held_back, examined))
-            self._touch(events)
-            self._submit(events)
+        judged = self.look_up.judge(examined.pairs)
+        letters = partial(dead_letters.of_batch, examined)
+        self._touch(judged)
+        _count(self.counts, judged)
+        self.recorder.add_letters(
+            [
+                *dead_letters.unreadable(examined.batch.unreadable),
+                *dead_letters.rejected(examined),
+                *dead_letters.not_sent(letters, judged, self.job.max_age),
+            ]
+        )
+        self._send(_to_send(judged), letters)
 
-    def _touch(self, pairs: pd.DataFrame) -> None:
+    def _touch(self, judged: pd.DataFrame) -> None:
         """Before the first pair of a subscription is sent, or held to be sent: no other version may bill its time."""
-        new = set(pairs["subscription"].unique()) - self.touched
+        billed = judged["subscription"][judged["outcome"].isin(["send", "in_future"])]
+        new = set(billed.unique()) - self.touched
         if new:
             self.log.touch(new)
             self.touched |= new
 
     def _release(self) -> None:
         """Send the held pairs of earlier windows that came due; those this window met are recorded by now."""
-        due = held.due(self.log.held(self.job.clock()), {billing.name for billing in self.job.billings})
+        due = dead_letters.due(self.log.held(self.job.clock()), self.job.names)
         if not due:
             return
-        pairs = _identified(held.pairs(due))
-        known = self.log.lookup(pairs)
-        self._let_go(due, pairs, known)
-        outcomes = decide(
-            pairs["timestamp"], np.ones(len(pairs), bool), known, self.job.clock(), self.job.max_age
-        )
-        self._give_up(due, pairs[outcomes == "too_old"])
-        new = pairs[outcomes == "send"].drop_duplicates("key", ignore_index=True)
-        self.recorder.expect(new, partial(held.letters, due), numbers=new["number"].to_numpy())
-        self._submit(new)
+        letters = partial(dead_letters.of_held, due)
+        judged = self.look_up.judge_held(dead_letters.pairs_of(due))
+        ended = judged[judged["outcome"].isin(["already_sent", "drift", "too_old"])]
+        self.recorder.end([int(number) for number in ended["number"]])
+        self.recorder.add_letters(dead_letters.not_sent(letters, ended, self.job.max_age))
+        self._send(_to_send(judged).drop_duplicates("key", ignore_index=True), letters)
 
-    def _give_up(self, due: Sequence[HeldLetter], old: pd.DataFrame) -> None:
-        """Held pairs that nobody released until they were too old: the letter says so from now on."""
-        self.recorder.end([int(number) for number in old["number"]])
-        reasons = [
-            f"held until due, and older than max_age ({_days(self.job)} days) before a run released it"
-        ]
-        self.recorder.add_letters(held.letters(due, old, "too_old", reasons * len(old)))
-
-    def _let_go(self, due: Sequence[HeldLetter], pairs: pd.DataFrame, known: np.ndarray) -> None:
-        """Held pairs whose id was sent another way meanwhile are held no more; with other content they are drift.
-
-        Also by this very run, of which ``lookup`` does not tell the content.
-        """
-        met = pairs[known != UNKNOWN]
-        self.recorder.end([int(number) for number in met["number"]])
-        both = self._digests(met)
-        other = [one["digest"] != one["sent_digest"] for one in both]
-        drifted = met[np.array(other, bool)]
-        letters = held.letters(due, drifted, "drift", [_DRIFT] * len(drifted))
-        self.recorder.add_letters(
-            [
-                replace(letter, **digests_of)
-                for letter, digests_of in zip(letters, compress(both, other), strict=True)
-            ]
-        )
-
-    def _digests(self, pairs: pd.DataFrame) -> list[dict[str, Any]]:
-        """Of each pair, and of what was sent under its id; hex."""
-        earlier = self.log.sent_digests(list(pairs["transaction_id"])) if len(pairs) else {}
-        return [
-            {"digest": own.hex(), "sent_digest": earlier[i].hex()}
-            for i, own in zip(pairs["transaction_id"], digests(pairs["body"]), strict=True)
-        ]
-
-    def _submit(self, events: pd.DataFrame) -> None:
+    def _send(self, events: pd.DataFrame, letters: Letters) -> None:
+        """Hand over every event, in chunks; ``letters`` makes the dead letters of those that are refused."""
+        # Expecting none would keep the batch in memory until the next commit, which may be far off.
+        if not len(events):
+            return
+        self.recorder.expect(events, letters)
         waiting = chunks(events)
         while some := list(islice(waiting, _TOGETHER)):
             while some:
-                self._look_up()
+                self._check()
                 fitting = self.recorder.fitting(some) if self.delivery.ready(_POLL_SECONDS) else []
                 taken = self.delivery.offer(fitting)
                 some = some[taken:]
@@ -285,31 +239,10 @@ class _Line:
     def _drain(self) -> None:
         """Wait until every chunk is answered and its answer collected."""
         while self.delivery.in_flight:
-            self._look_up()
+            self._check()
             self.delivery.drain(_POLL_SECONDS)
             time.sleep(_POLL_SECONDS)
         self.delivery.drain()
-
-    def _letters(self, examined: Examined, pairs: pd.DataFrame, outcome: str) -> list[DeadLetter]:
-        match outcome:
-            case "too_old":
-                reasons = [f"older than max_age ({_days(self.job)} days)"] * len(pairs)
-                return dead.held_back(examined, pairs, outcome, reasons)
-            case "in_future":
-                due = [datetime.fromisoformat(stamp) - MAX_AHEAD for stamp in pairs["timestamp"]]
-                reasons = ["more than 24 hours ahead; held until it is due"] * len(pairs)
-                return dead.held_back(examined, pairs, outcome, reasons, due=due)
-            case "drift":
-                both = self._digests(pairs)
-                return dead.held_back(
-                    examined,
-                    pairs,
-                    outcome,
-                    [_DRIFT] * len(pairs),
-                    digest=[one["digest"] for one in both],
-                    sent_digest=[one["sent_digest"] for one in both],
-                )
-        return []
 
     def _finish_in_flight(self) -> bool:
         """Stopped: whatever is answered within the grace period is still recorded, and nothing is masked.
@@ -324,10 +257,10 @@ class _Line:
         return False
 
 
-def _examined(job: Job, log: RunLog, counts: Counts, idle: Callable[[], None]) -> Iterator[Examined]:
+def _examined(job: Job, view: View, counts: Counts, idle: Callable[[], None]) -> Iterator[Examined]:
     """The window's batches, examined and counted, read ahead of what is sent."""
     # Whoever names a window wants it read; the schedule need not read again what has not changed.
-    done = log.marks if job.plan.kind == "scheduled" else frozenset()
+    done = view.marks if job.plan.kind == "scheduled" else frozenset()
     batches = job.source.batches(job.plan.window, _paths(job), done)
     # While one batch is sent, the next is mapped and the one after it read, each in a thread of its own.
     read = ReadAhead(batches, depth=1, idle=lambda: None)
@@ -338,34 +271,31 @@ def _examined(job: Job, log: RunLog, counts: Counts, idle: Callable[[], None]) -
         counts.filtered += batch.table.num_rows - examined.matched_rows
         counts.unreadable += len(batch.unreadable)
         counts.saw(_newest(batch))
-        counts.add("matched", _by_subscription(examined.pairs))
-        counts.add("matched", _by_subscription(examined.rejected))
-        counts.add("rejected", _by_subscription(examined.rejected))
+        counts.add("matched", by_subscription(examined.pairs))
+        counts.add("matched", by_subscription(examined.rejected))
+        counts.add("rejected", by_subscription(examined.rejected))
+        counts.add_reasons(Counter(_reasons(examined.rejected)))
         if job.progress:
             job.progress.update(counts, job.plan.window, _newest(batch), batch.done)
         yield examined
 
 
-def _outcomes(job: Job, log: RunLog, seen: SeenIds, pairs: pd.DataFrame) -> pd.Categorical:
-    first = seen.first_seen(pairs["key"])
-    known = log.lookup(pairs)
-    outcomes = decide(pairs["timestamp"], first, known, job.clock(), job.max_age)
-    discarded = log.discarded()
-    if discarded:
-        ids = zip(pairs["subscription"], pairs["transaction_id"], strict=True)
-        outcomes[np.fromiter((one in discarded for one in ids), bool, len(pairs)) & (outcomes == "send")] = (
-            "in_future"  # as when it was held: the same letter, which stays closed
-        )
-    return outcomes
+def _reasons(rejected: pd.DataFrame) -> Iterator[str]:
+    for stage, reason in zip(rejected["stage"], rejected["reason"], strict=True):
+        yield f"{stage}: {reason}"
 
 
-def _other_than_send(outcomes: pd.Categorical) -> list[str]:
-    """Each outcome that occurs."""
-    return [str(outcome) for outcome in outcomes.unique() if outcome != "send"]
+def _to_send(judged: pd.DataFrame) -> pd.DataFrame:
+    chosen = (judged["outcome"] == "send").to_numpy()
+    events = judged.drop(columns=["outcome", "digest", "sent_digest"])
+    return events if chosen.all() else events[chosen].reset_index(drop=True)
 
 
-def _identified(pairs: pd.DataFrame) -> pd.DataFrame:
-    return pairs.assign(key=transaction_keys(pairs["transaction_id"]))
+def _count(counts: Counts, judged: pd.DataFrame) -> None:
+    """By outcome; what is to be sent counts once it is confirmed."""
+    for outcome in judged["outcome"].unique():
+        if outcome != "send":
+            counts.add(str(outcome), by_subscription(judged[judged["outcome"] == outcome]))
 
 
 def _paths(job: Job) -> frozenset[Path] | None:
@@ -376,14 +306,6 @@ def _paths(job: Job) -> frozenset[Path] | None:
             return None
         paths |= billing.compiled.paths
     return frozenset(paths)
-
-
-def _days(job: Job) -> str:
-    return f"{job.max_age / timedelta(days=1):g}"
-
-
-def _by_subscription(frame: pd.DataFrame) -> dict[str, int]:
-    return {str(name): int(number) for name, number in frame["subscription"].value_counts().items()}
 
 
 def _refuse_interrupted(job: Job) -> None:

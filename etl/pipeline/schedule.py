@@ -1,4 +1,4 @@
-"""Which window a scheduled run takes, and what each subscription bills of a window (DESIGN §8). Pure.
+"""Which window a scheduled run takes, and what each subscription bills of a window. Pure.
 
 State is kept per subscription *name*: its versions share a name and have disjoint ``[from, until)``.
 """
@@ -67,6 +67,7 @@ def schedule(
     pipeline_mark = _pipeline_mark(subscriptions, histories, now)
     starts: dict[str, datetime] = {}
     needs: list[datetime] = []
+    ended: list[tuple[datetime, datetime]] = []
     for name, history in known.items():
         versions = [s for s in subscriptions if s.name == name]
         begin = history.starts or _first_from(versions) or pipeline_mark or start or _earliest(known)
@@ -74,6 +75,11 @@ def schedule(
         mark = history.complete_from(begin)
         if not _finished(versions, mark or begin):
             needs.append(begin if mark is None else max(mark - overlap, begin))
+        else:
+            ended.append((begin, max(v.until for v in versions if v.until)))
+    # The schedule goes back by the overlap from where it has come, for names that have ended as for the others.
+    reach = (pipeline_mark if needs and pipeline_mark else now) - overlap
+    needs += [max(reach, begin) for begin, end in ended if reach < end]
     since = min(needs, default=now)
     return Schedule(Window(min(since, now), now), starts)
 

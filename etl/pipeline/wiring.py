@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import TYPE_CHECKING
 
-import orjson
-
 from etl.core.errors import ConfigError
-from etl.core.ports import RunPlan, SubscriptionVersion
-from etl.core.windows import ALL_TIME, Window, rfc3339
+from etl.core.windows import ALL_TIME, Window
 from etl.pipeline.limits import Limits
 from etl.pipeline.pairs import Billing
-from etl.pipeline.recorder import Breaker
+from etl.pipeline.planning import outlook_of, plan_of, planned
+from etl.pipeline.recorder import CircuitBreaker
 from etl.pipeline.run import Job
-from etl.pipeline.schedule import History, billed_part, lifetime, schedule
-from etl.pipeline.versions import refuse_edits
 from etl.transform import compile_subscription
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from etl.config import Config
-    from etl.core.ports import Destination, Progress, RunKind, Source
+    from etl.core.ports import Destination, Progress, RunKind, RunPlan, Source
     from etl.core.subscription import Subscription
     from etl.state import StateStore
 
@@ -44,7 +38,11 @@ def source_of(config: Config) -> Source:
             from etl.sources.parquet import ParquetSource
 
             return ParquetSource(
-                source.path, layout=source.layout, cursor=source.cursor, batch_rows=source.batch_rows
+                source.path,
+                layout=source.layout,
+                partitions=source.partitions,
+                cursor=source.cursor,
+                batch_rows=source.batch_rows,
             )
         case "logs":
             from etl.sources.logs import LogsSource
@@ -78,7 +76,7 @@ def destination_of(config: Config, *, token_needed: bool = True) -> Destination:
         timeout=destination.timeout.total_seconds(),
         connections=destination.connections,
         gzip=destination.gzip,
-        own_process=True,
+        confirm=destination.confirm,
     )
 
 
@@ -111,16 +109,14 @@ def job_of(
     does not parse, an edited subscription, no token, a first run without a start.
     """
     refuse_problems(config)
-    chosen = _chosen(config, subscriptions)
     token = None if dry_run else config.require_token()
     state = state_of(config, interrupted)
-    refuse_edited(config, chosen, state)
-    whole, starts = _window(config, state, chosen, window, clock())
-    billings = [
-        Billing(s.name, compile_subscription(s), billed_part(s, whole, starts.get(s.name))) for s in chosen
-    ]
-    plan = _plan(config, kind, whole, chosen, starts, token)
-    return _job(config, source_of(config), state, plan, billings, dry_run, progress, interrupted, clock)
+    outlook = outlook_of(config, state)
+    run = planned(outlook, kind, window, subscriptions, token, clock())
+    billings = [Billing(s.name, compile_subscription(s), part) for s, part in run.parts]
+    job = _job(config, source_of(config), state, run.plan, billings, dry_run, progress, interrupted, clock)
+    names = subscriptions or {*outlook.names, *outlook.books.names}
+    return replace(job, names=frozenset(names), notes=tuple(run.notes))
 
 
 def repair_job_of(
@@ -141,12 +137,14 @@ def repair_job_of(
     refuse_problems(config)
     token = None if dry_run else config.require_token()
     state = state_of(config, interrupted)
-    refuse_edited(config, _chosen(config, [version.name]), state)
+    outlook = outlook_of(config, state)
+    outlook.refuse_edits([s for s in config.subscriptions if s.name == version.name])
     billings = [Billing(version.name, compile_subscription(version), ALL_TIME)]
-    plan = _plan(config, "ad-hoc", Window(clock(), clock()), [version], {}, token)
-    touches = {(version.name, v): Window(min(at), max(at) + _TICK) for v, at in bound.items()}
+    plan = plan_of(outlook, "ad-hoc", Window(clock(), clock()), [version], {}, token)
+    touches = {(version.name, v): [Window(min(at), max(at) + _TICK)] for v, at in bound.items()}
     plan = replace(plan, window=Window(plan.window.since, plan.window.since), intervals={}, touches=touches)
-    return _job(config, source, state, plan, billings, dry_run, None, interrupted, clock)
+    job = _job(config, source, state, plan, billings, dry_run, None, interrupted, clock)
+    return replace(job, names=frozenset({version.name}))
 
 
 def _job(
@@ -168,7 +166,7 @@ def _job(
         plan=plan,
         billings=billings,
         limits=Limits(config.limits.property_value, config.limits.property_value_bytes),
-        breaker=lambda: Breaker(
+        breaker=lambda: CircuitBreaker(
             breaker.rejected_ratio, breaker.rejected_pairs, breaker.refused_chunks, breaker.enabled
         ),
         max_age=config.destination.max_age,
@@ -187,108 +185,6 @@ def refuse_problems(config: Config) -> None:
     found = problems(config)
     if found:
         raise ConfigError([str(problem) for problem in found])
-
-
-def refuse_edited(config: Config, chosen: Sequence[Subscription], state: StateStore) -> None:
-    """Raise ``ConfigError`` for subscriptions that would bill what another version of theirs has billed."""
-    of = (config.pipeline, config.destination.account)
-    refuse_edits(chosen, state.versions(*of), state.touched(*of))
-
-
-def _chosen(config: Config, names: Sequence[str] | None) -> list[Subscription]:
-    subscriptions = list(config.subscriptions)
-    if names is None:
-        return subscriptions
-    known = {s.name for s in subscriptions}
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise ConfigError(
-            f"no subscription is named {unknown[0]!r}; there are {', '.join(map(repr, sorted(known)))}"
-        )
-    return [s for s in subscriptions if s.name in names]
-
-
-def _window(
-    config: Config,
-    state: StateStore,
-    chosen: Sequence[Subscription],
-    window: tuple[datetime, datetime] | None,
-    now: datetime,
-) -> tuple[Window, Mapping[str, datetime]]:
-    if window is not None:
-        since, until = window
-        if since >= until:
-            raise ConfigError(f"--since {rfc3339(since)} is not before --until {rfc3339(until)}")
-        return Window(since, max(since, min(until, now))), {}
-    histories = histories_of(config, state)
-    planned = schedule(chosen, histories, config.source.start, config.source.overlap, now)
-    return planned.window, planned.starts
-
-
-def histories_of(config: Config, state: StateStore) -> dict[str, History]:
-    """What state knows of each subscription name that has run for the config's account.
-
-    An account has a history of its own: what was billed to a sandbox is still to be billed in production.
-    """
-    of = (config.pipeline, config.destination.account)
-    starts: dict[str, datetime] = {}
-    for version in state.versions(*of):
-        if version.starts is not None:
-            starts[version.name] = min(version.starts, starts.get(version.name, version.starts))
-    intervals = state.intervals(*of)
-    return {name: History(starts.get(name), intervals.get(name, [])) for name in {*starts, *intervals}}
-
-
-def _plan(
-    config: Config,
-    kind: RunKind,
-    window: Window,
-    chosen: Sequence[Subscription],
-    starts: Mapping[str, datetime],
-    token: str | None,
-) -> RunPlan:
-    parts = {(s.name, s.version): billed_part(s, window, starts.get(s.name)) for s in chosen}
-    return RunPlan(
-        pipeline=config.pipeline,
-        account=config.destination.account,
-        kind=kind,
-        window=window,
-        subscriptions=[
-            SubscriptionVersion(
-                s.name,
-                s.version,
-                s.since,
-                s.until,
-                starts.get(s.name),
-                trigger=json.dumps(s.trigger),
-                mapping=json.dumps(s.mapping),
-            )
-            for s in chosen
-        ],
-        intervals=_intervals(chosen, window, starts),
-        touches={version: part for version, part in parts.items() if not part.empty},
-        scope=_scope(config, chosen, starts),
-        fingerprint=None if token is None else hashlib.sha256(token.encode()).hexdigest(),
-    )
-
-
-def _intervals(
-    chosen: Sequence[Subscription], window: Window, starts: Mapping[str, datetime]
-) -> dict[str, Window]:
-    """What the run completes, by name."""
-    names = {s.name for s in chosen}
-    parts = {name: lifetime([s for s in chosen if s.name == name], window) for name in names}
-    parts = {name: part.clamp(starts.get(name), None) for name, part in parts.items()}
-    return {name: part for name, part in parts.items() if not part.empty}
-
-
-def _scope(config: Config, chosen: Sequence[Subscription], starts: Mapping[str, datetime]) -> str:
-    """Names everything that decides which pairs a part of the source yields, so that a mark holds only for it."""
-    parts = [(s.name, s.version, s.since, s.until, starts.get(s.name)) for s in chosen]
-    read = [config.source.cursor, getattr(config.source, "layout", None)]
-    limits = config.limits.model_dump(mode="json")
-    content = [config.destination.account, read, limits, sorted(map(str, parts))]
-    return hashlib.sha256(orjson.dumps(content)).hexdigest()
 
 
 def environment() -> Mapping[str, str]:

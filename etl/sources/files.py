@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -15,6 +19,8 @@ from etl.core.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+    import pyarrow as pa
 
 #: Object stores by the scheme of their URLs, as pyarrow names them.
 _SCHEMES = {
@@ -27,6 +33,16 @@ _SCHEMES = {
     "file": "file",
 }
 
+#: What is written beside data under a name that has no ending.
+_BESIDE = re.compile(r".*manifest|readme|license|(md5|sha\d+)sums?")
+
+#: Where the log of a table lies: what is below alone says which of the files beside it count.
+_TABLE_LOGS = {
+    re.compile(r"(.*/)?_delta_log(/.*)?"): ("Delta", "delta"),
+    re.compile(r"(.*/)?metadata/[^/]*\.metadata\.json"): ("Iceberg", "iceberg"),
+    re.compile(r"(.*/)?\.hoodie(/.*)?"): ("Hudi", None),
+}
+
 _UNFINISHED = (".tmp", ".temp", ".temporary", ".inprogress", ".partial", ".crc", "~")
 
 #: ``?region=…&endpoint_override=…`` at the end of an object store's URL; any other ``?`` belongs to a glob.
@@ -34,6 +50,15 @@ _OPTIONS = re.compile(r"\?[a-z_]+=[^&/]*(?:&[a-z_]+=[^&/]*)*$")
 
 #: Google's client tries again for a quarter of an hour when it finds no credentials, or nothing answers.
 _GOOGLE_RETRY_SECONDS = 60
+
+#: What object stores call that which changes with every writing of an object: S3, Azure and Google, in this order.
+_VERSIONS = ("VersionId", "ETag", "generation", "etag")
+
+#: How many bytes at the end of a file tell it apart where its storage does not: a Parquet footer, a gzip checksum.
+_TAIL_BYTES = 64 * 1024
+
+#: How many object stores' answers are waited for at once.
+_ASKED_AT_ONCE = 16
 
 #: A set of characters, or any one character, of a glob.
 _WILDCARD = re.compile(r"\[!?[^\]/]+\]|.", re.DOTALL)
@@ -48,11 +73,34 @@ class File:
     name: str
     size: int
     mtime_ns: int
+    #: Its path below the folder that ``source.path`` names.
+    below: str = field(default="", compare=False)
+
+    @property
+    def listed(self) -> str:
+        """The part of the mark that a listing tells: two writings of a file may share it."""
+        return f"{self.name}|{self.size}|{self.mtime_ns}"
 
     @property
     def mark(self) -> str:
-        """Changes whenever the file does. The last part is the place of an etag, which listings lack."""
-        return f"{self.name}|{self.size}|{self.mtime_ns}|"
+        """Changes whenever the file does, whatever size and time it has. Raises ``OSError`` as ``identity``."""
+        return f"{self.listed}|{self.identity}"
+
+    @cached_property
+    def identity(self) -> str:
+        """What the storage offers to tell a file from another of its name, size and time, when first asked.
+
+        On disk inode and change time, which nobody can set; in an object store version, etag or generation; where
+        there is none, a hash of the end of the file. Ask before reading: what is read must not be older.
+        Raises ``OSError`` if the file cannot be looked at.
+        """
+        if self.local:
+            stat = os.stat(self.path)  # noqa: PTH116 - a Path for each of many files costs more than the look
+            return f"{stat.st_ino}-{stat.st_ctime_ns}"
+        with self.filesystem.open_input_file(self.path) as stored:
+            held = {key: value.decode() for key, value in (stored.metadata() or {}).items()}
+            versions = [held[key] for key in _VERSIONS if held.get(key)]
+            return "-".join(versions) or _tail(stored, self.size)
 
     @property
     def local(self) -> bool:
@@ -61,28 +109,115 @@ class File:
 
     @property
     def partitions(self) -> Mapping[str, str]:
-        """The ``key=value`` folders it lies in, as Hive writes them; keys in lower case."""
-        pairs = (part.split("=", 1) for part in PurePosixPath(self.path).parent.parts if "=" in part)
+        """The ``key=value`` folders it lies in below ``source.path``, as Hive writes them; keys in lower case."""
+        pairs = (part.split("=", 1) for part in PurePosixPath(self.below).parent.parts if "=" in part)
         return {key.lower(): unquote(value) for key, value in pairs}
 
 
-def list_files(location: str, base: Path, endings: Collection[str], skip: Collection[str] = ()) -> list[File]:
-    """The files ``location`` means, sorted by path.
+@dataclass(frozen=True)
+class Listing:
+    """What a path means. ``ignored``: what files beside the data are → their names."""
 
-    In folders: those whose name has one of ``endings`` or no ending at all, without hidden, ``_``-prefixed and
-    temporary ones, and without folders of a name in ``skip``. A relative path starts at ``base``.
-    Raises ``SourceError`` if there is no such file, ``ConfigError`` for an unknown scheme; no password is shown.
+    files: Sequence[File]
+    ignored: Mapping[str, Sequence[str]]
+
+    def summary(self) -> Iterator[str]:
+        """In words, what is read and what is not."""
+        yield f"{_count(len(self.files))} to read"
+        for kind, names in self.ignored.items():
+            yield f"{_count(len(names))} ignored: {kind} (such as {names[0]})"
+
+
+def _count(files: int) -> str:
+    return f"{files:,} file{'' if files == 1 else 's'}"
+
+
+def list_files(location: str, base: Path, endings: Collection[str], skip: Collection[str] = ()) -> list[File]:
+    """The files ``location`` means, sorted by path: see ``listing``."""
+    return list(listing(location, base, endings, skip).files)
+
+
+def listing(location: str, base: Path, endings: Collection[str], skip: Collection[str] = ()) -> Listing:
+    """The files ``location`` means, sorted by path, and what lies beside them.
+
+    In folders: those whose name has one of ``endings`` or no ending at all, without folders of a name in ``skip``
+    and without what others put beside data (``_aside``). A relative path starts at ``base``.
+    Raises ``SourceError`` if there is no such file, ``ConfigError`` for an unknown scheme and for the folder of a
+    table whose log alone says which of its files count; no password is shown.
     """
     filesystem, path, prefix = _open(location, base)
     location = _shown(location)
+    files: list[File] = []
+    ignored: dict[str, list[str]] = {}
     try:
-        found = list(_matching(filesystem, path, endings, skip))
+        _refuse_part_of_table(filesystem, path, location)
+        for info, below, named in _matching(filesystem, path):
+            _refuse_table(below, location)
+            reason = _aside(info, below, () if named else endings, skip) if below else None
+            if reason is None:
+                files.append(File(filesystem, info.path, prefix + info.path, info.size, info.mtime_ns, below))
+            else:
+                ignored.setdefault(reason, []).append(prefix + info.path)
     except OSError as error:
         raise SourceError(f"cannot list source.path {location}: {error}") from error
-    if not found:
+    if not files:
         raise SourceError(f"source.path {location} matches no file{_where(location, prefix + path)}")
-    files = (File(filesystem, i.path, prefix + i.path, i.size, i.mtime_ns) for i in found)
-    return sorted(files, key=lambda file: file.path)
+    return Listing(sorted(files, key=lambda file: file.path), ignored)
+
+
+def _refuse_table(below: str, location: str) -> None:
+    """Raises ``ConfigError`` if a file is part of the log of a table."""
+    for log, (kind, own_type) in _TABLE_LOGS.items():
+        if log.fullmatch(below):
+            instead = (
+                f"use source.type: {own_type}"
+                if own_type
+                else "read it through a warehouse (source.type: warehouse), or export a snapshot of it"
+            )
+            raise ConfigError(
+                f"source.path {location} holds a {kind} table ({below}): its log alone says which files count, and "
+                f"rows that were replaced or deleted would be billed. Instead, {instead}."
+            )
+
+
+def _refuse_part_of_table(filesystem: fs.FileSystem, path: str, location: str) -> None:
+    """The same where ``path`` is a folder or file inside a table, whose log lies above."""
+    above = [parent.as_posix() for parent in PurePosixPath(_literal_part(path + "/*")).parents]
+    logs = [f"{folder.rstrip('/')}/{log}" for folder in above for log in ("_delta_log", ".hoodie")]
+    beside_data = [f"{PurePosixPath(folder).parent}/metadata" for folder in above if folder.endswith("/data")]
+    with suppress(OSError):  # whoever may not look above may still read what is below
+        for found in filesystem.get_file_info(logs):
+            if found.type == fs.FileType.Directory:
+                _refuse_table(found.path.lstrip("/"), location)
+        for folder in beside_data:
+            for found in filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True)):
+                _refuse_table(found.path.lstrip("/"), location)
+
+
+def unread(files: Sequence[File], done: Collection[str]) -> list[File]:
+    """Those of ``files`` whose mark is not among ``done``.
+
+    Object stores are asked only about objects that were there before with the same size and time.
+    """
+    before = {mark.rpartition("|")[0] for mark in done}
+    known = [file for file in files if file.listed in before]
+    if not known:
+        return list(files)
+    with ThreadPoolExecutor(1 if known[0].local else _ASKED_AT_ONCE) as pool:
+        same = dict(zip(known, pool.map(partial(_marked, done), known), strict=True))
+    return [file for file in files if not same.get(file)]
+
+
+def _marked(done: Collection[str], file: File) -> bool:
+    try:
+        return file.mark in done
+    except OSError:
+        return False  # whoever reads it says why it cannot be read
+
+
+def _tail(stored: pa.NativeFile, size: int) -> str:
+    stored.seek(max(0, size - _TAIL_BYTES))
+    return hashlib.blake2b(stored.read(_TAIL_BYTES), digest_size=12).hexdigest()
 
 
 def shares(files: Sequence[File]) -> Iterator[tuple[File, Callable[[float], float]]]:
@@ -130,21 +265,22 @@ def _open(location: str, base: Path) -> tuple[fs.FileSystem, str, str]:
     return filesystem, f"{bucket.rstrip('/')}/{key}".strip("/"), f"{scheme}://"
 
 
-def _matching(
-    filesystem: fs.FileSystem, path: str, endings: Collection[str], skip: Collection[str]
-) -> Iterator[fs.FileInfo]:
-    """The files at ``path``; taken literally if something is there, else as a glob."""
+def _matching(filesystem: fs.FileSystem, path: str) -> Iterator[tuple[fs.FileInfo, str, bool]]:
+    """The files at ``path``, their paths below its folder, and whether it names their ending.
+
+    ``path`` is taken literally if something is there, else as a glob. A file it names outright lies below nothing.
+    """
     info = filesystem.get_file_info(path)
     if info.type == fs.FileType.File:
-        yield info
+        yield info, "", True
         return
     root = path if info.type == fs.FileType.Directory else _literal_part(path)
     matches = _glob(path, root)
+    names_ending = info.type != fs.FileType.Directory and "." in PurePosixPath(path).name
     for found in filesystem.get_file_info(fs.FileSelector(root, allow_not_found=True, recursive=True)):
         below = found.path.removeprefix(root).lstrip("/")
-        hit = None if found.type != fs.FileType.File or _skipped(below, skip) else matches.fullmatch(below)
-        if hit and (hit["folder"] is None or _ends_with(below, endings)):
-            yield found
+        if found.type == fs.FileType.File and (hit := matches.fullmatch(below)):
+            yield found, below, names_ending and hit["folder"] is None
 
 
 def _literal_part(path: str) -> str:
@@ -174,13 +310,20 @@ def _wildcard(found: re.Match[str]) -> str:
     return token.replace("[!", "[^") if len(token) > 1 else re.escape(token)
 
 
-def _skipped(below: str, folders: Collection[str]) -> bool:
-    parts = below.split("/")
-    if any(part.startswith(("_", ".")) for part in parts) or not set(folders).isdisjoint(parts[:-1]):
-        return True
-    return parts[-1].lower().endswith(_UNFINISHED)
+def _aside(info: fs.FileInfo, below: str, endings: Collection[str], skip: Collection[str]) -> str | None:
+    """What a file beside the data is; None for a file of data. ``endings``: those of data; none: any.
 
-
-def _ends_with(below: str, endings: Collection[str]) -> bool:
-    name = PurePosixPath(below).name.lower()
-    return "." not in name or name.endswith(tuple(endings))
+    Hadoop marks folders by ``_$folder$`` and finished jobs by ``_SUCCESS``; an UNLOAD lists its files in a manifest.
+    """
+    *folders, name = below.split("/")
+    lower = name.lower()
+    kinds = {
+        "hidden, or named with _": any(part.startswith(("_", ".")) for part in (*folders, name)),
+        "in folders of something else": not set(skip).isdisjoint(folders),
+        "unfinished, or a checksum": lower.endswith(_UNFINISHED),
+        "a folder's marker": lower.endswith("_$folder$"),
+        "a manifest, README or checksum": bool(_BESIDE.fullmatch(lower)),
+        "of another ending": bool(endings) and "." in name and not lower.endswith(tuple(endings)),
+        "empty": info.size == 0,
+    }
+    return next((kind for kind, so in kinds.items() if so), None)

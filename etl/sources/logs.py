@@ -1,11 +1,12 @@
 """Track events in raw logs: JSON lines as Segment's S3 destination writes them, gzipped or plain.
 
 The most faithful storage there is: names, nesting, ``integrations`` and every digit are the event's own
-(FACTS §3.2). Nothing but the top level of a line is taken apart here, and no number is read.
+(Segment's documentation, "AWS S3 Destination"). Nothing but the top level of a line is taken apart here, and no number is read.
 """
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import re
@@ -19,13 +20,13 @@ from typing import IO, TYPE_CHECKING, cast
 from etl.core.errors import SourceError
 from etl.core.layouts import DEFAULT_CURSOR
 from etl.sources.cursors import no_cursor
-from etl.sources.files import list_files, shares
+from etl.sources.files import list_files, listing, shares, unread
 from etl.sources.footers import surely_outside
 from etl.sources.lines import LineReader, keys_of, lines
 from etl.sources.rows import batches_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
     from etl.core import layouts as events
     from etl.core.ports import EventBatch
@@ -41,7 +42,9 @@ _BATCH_BYTES = 32 * 2**20
 #: How many bytes are asked of an object store at once.
 _READ_BYTES = 4 * 2**20
 
-#: The folder of one day's logs: the day it was received, in milliseconds since 1970 (FACTS §3.2).
+_UTF_16 = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
+
+#: The folder of one day's logs: the day it was received, in milliseconds since 1970 (Segment's documentation, "AWS S3 Destination").
 _DAY_FOLDER = re.compile(r"\d{13}")
 
 
@@ -65,25 +68,30 @@ class LogsSource:
         paths: Collection[events.Path] | None = None,
         done: Collection[str] = frozenset(),
     ) -> Iterator[EventBatch]:
-        """See ``Source.batches``: file by file in order of their names; a mark tells a file's size and time.
+        """See ``Source.batches``: file by file in order of their names; a mark tells a file's version.
 
         Each top-level key asked for is a column: strings, or ``pa.json_()`` if it is an object's or some line has
         anything but a string there. When the whole event is asked for, it is the one column ``$``.
         Raises ``ConfigError`` if the first lines read lack the cursor, ``SourceError`` if a file cannot be read
         or ``path`` matches nothing at all.
         """
-        files = [file for file in self._files() if not (file.mark in done or self._outside(file, window))]
+        files = unread([file for file in self._files() if not self._outside(file, window)], done)
         if files:
             self._look_for_cursor(files[0])
         reader = LineReader(_keys(paths), self._cursor)
         for file, share in shares(files):
             parts = self._parts(file, reader)
-            for batch in batches_of(parts, "segment", self._cursor, window, origin=file.name, mark=file.mark):
+            mark = _mark(file)
+            for batch in batches_of(parts, "segment", self._cursor, window, origin=file.name, mark=mark):
                 yield replace(batch, done=share(0.0))  # how long a file is unpacked shows at its end
 
     def check(self) -> None:
         """Reads the first lines of the first file and looks for the cursor."""
         self._look_for_cursor(self._files()[0])
+
+    def seen(self) -> Sequence[str]:
+        """How many files there are, and which beside them are ignored."""
+        return list(listing(self._path, self._base, ENDINGS).summary())
 
     def newest(self) -> datetime | None:
         """None: to know it, every file would have to be read."""
@@ -105,7 +113,7 @@ class LogsSource:
 
     def _outside(self, file: File, window: Window) -> bool:
         """Whether the file's folder says that all its lines were received outside ``window``."""
-        folder = PurePosixPath(file.path).parent.name
+        folder = PurePosixPath(file.below).parent.name
         if self._cursor != DEFAULT_CURSOR["segment"] or not _DAY_FOLDER.fullmatch(folder):
             return False
         since = datetime.fromtimestamp(int(folder) / 1000, UTC)
@@ -118,6 +126,13 @@ def _keys(paths: Collection[events.Path] | None) -> list[str] | None:
     return list(dict.fromkeys(["messageId", "event", "integrations", *sorted({path[0] for path in paths})]))
 
 
+def _mark(file: File) -> str:
+    try:
+        return file.mark
+    except OSError as error:
+        raise _unreadable(file, str(error)) from error
+
+
 @contextmanager
 def _opened(file: File) -> Iterator[IO[bytes]]:
     """The bytes of a file, decompressed if it is gzipped, whatever its name says."""
@@ -125,11 +140,24 @@ def _opened(file: File) -> Iterator[IO[bytes]]:
         with file.filesystem.open_input_stream(file.path, compression=None) as stored:
             buffered = io.BufferedReader(cast("io.RawIOBase", stored), _READ_BYTES)
             gzipped = buffered.peek(2).startswith(b"\x1f\x8b")
-            yield cast("IO[bytes]", gzip.GzipFile(fileobj=buffered) if gzipped else buffered)
+            plain = gzip.GzipFile(fileobj=buffered) if gzipped else buffered
+            yield _as_utf8(io.BufferedReader(cast("io.RawIOBase", plain)))
     except EOFError as error:
         raise _unreadable(file, "the compressed data end too early") from error
-    except (OSError, zlib.error) as error:
+    except (OSError, zlib.error, UnicodeError) as error:
         raise _unreadable(file, str(error)) from error
+
+
+def _as_utf8(stream: io.BufferedReader) -> IO[bytes]:
+    """The text without a byte order mark, and out of UTF-16, which Windows' tools write."""
+    start = stream.peek(4)[:4]
+    if start.startswith(codecs.BOM_UTF8):
+        stream.read(len(codecs.BOM_UTF8))
+    for encoding, mark in _UTF_16.items():
+        if start.startswith(mark):
+            stream.read(len(mark))
+            return cast("IO[bytes]", codecs.EncodedFile(stream, "utf-8", encoding))
+    return stream
 
 
 def _unreadable(file: File, reason: str) -> SourceError:

@@ -1,4 +1,8 @@
-"""The state database: runs, the sent log, dead letters, intervals, versions, locks (SQLite or PostgreSQL)."""
+"""The state database: runs, the sent log, dead letters, intervals, versions, locks.
+
+Only here is SQL of the state written, and only ``dialects`` knows which database it is kept in. Nothing here reads the
+config, the source or Metronome: what is recorded is decided above.
+"""
 
 from __future__ import annotations
 

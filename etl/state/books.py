@@ -1,4 +1,4 @@
-"""The small tables a run keeps: intervals, versions, touched windows, marks, token fingerprints."""
+"""The small tables a run keeps: intervals, versions, touched windows, inputs, marks, token fingerprints."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from etl.core.errors import ConfigError
 from etl.core.ports import SubscriptionVersion
 from etl.core.windows import Window, merge
 from etl.state.dead_letters import parts
-from etl.state.schema import intervals, marks, subscription_versions, token_fingerprints, touches
+from etl.state.schema import inputs, intervals, marks, subscription_versions, token_fingerprints, touches
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -103,6 +103,27 @@ def versions(connection: sa.Connection, pipeline: str, account: str) -> list[Sub
         )
         for row in connection.execute(query.order_by(table.c.first_run, table.c.name))
     ]
+
+
+# --------------------------------------------------------------------------------------------- inputs
+
+
+def inputs_of(connection: sa.Connection, pipeline: str, account: str) -> dict[tuple[str, str], str]:
+    """(input, name) → what the config of the last run said of it."""
+    rows = connection.execute(sa.select(inputs).where(_mine(inputs, pipeline, account)))
+    return {(row.input, row.name): row.value for row in rows}
+
+
+def keep_inputs(connection: sa.Connection, plan: RunPlan) -> None:
+    """Write down what the plan's config says; what it does not speak of stays."""
+    mine = _mine(inputs, plan.pipeline, plan.account)
+    for (name_of_input, name), value in plan.inputs.items():
+        connection.execute(
+            inputs.delete().where(mine, inputs.c.input == name_of_input, inputs.c.name == name)
+        )
+        if value is not None:
+            row = {**_of(plan), "input": name_of_input, "name": name, "value": value}
+            connection.execute(inputs.insert().values(row))
 
 
 # ---------------------------------------------------------------------------------------------- marks

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from etl.core.outcomes import HELD
 from etl.core.ports import DeadLetter, HeldLetter
 from etl.state.schema import dead_letters, take_numbers
 from etl.state.sent_log.rows import restored, storable
@@ -91,7 +92,7 @@ def _see_again(
 def _open_again(
     connection: sa.Connection, hashes: list[bytes], sightings: Counter[bytes], seen: Sighting
 ) -> None:
-    _touch(connection, hashes, sightings, seen, {"status": "open", "closed": None, "why": None})
+    _touch(connection, hashes, sightings, seen, {"status": "open", "closed": None, "why": None, "said": None})
 
 
 def _touch(
@@ -138,7 +139,7 @@ def _row(letter: DeadLetter, keep_events: bool) -> dict[str, Any]:
     row |= {name: None if row[name] is None else storable(row[name]) for name in _TEXTS}
     if not keep_events:
         # A held usage event is still to be sent, and its row may never be read again: its body stays until then.
-        row |= {"event": None, "body": row["body"] if letter.outcome == "in_future" else None}
+        row |= {"event": None, "body": row["body"] if letter.outcome in HELD else None}
     return row
 
 
@@ -152,22 +153,22 @@ def letter_of(row: Any) -> DeadLetter:
 def held(
     connection: sa.Connection, pipeline: str, account: str, due_before: datetime
 ) -> Iterator[HeldLetter]:
-    """Open ``in_future`` letters that may be sent by now, the earliest first."""
+    """Open held letters that may be sent by now, the earliest first."""
     columns = dead_letters.c
     query = sa.select(dead_letters).where(
         columns.pipeline == pipeline, columns.account == account, columns.status == "open",
-        columns.outcome == "in_future", columns.due <= due_before,
+        columns.outcome.in_(HELD), columns.due <= due_before,
     )  # fmt: skip
     for row in connection.execute(query.order_by(columns.due, columns.letter)):
         yield HeldLetter(row.letter, letter_of(row))
 
 
 def discarded(connection: sa.Connection, pipeline: str, account: str) -> frozenset[tuple[str, str]]:
-    """(subscription, transaction_id) of the ``in_future`` letters that somebody discarded."""
+    """(subscription, transaction_id) of the held letters that somebody discarded."""
     columns = dead_letters.c
     query = sa.select(columns.subscription, columns.transaction_id).where(
         columns.pipeline == pipeline, columns.account == account, columns.status == "discarded",
-        columns.outcome == "in_future", columns.transaction_id.is_not(None),
+        columns.outcome.in_(HELD), columns.transaction_id.is_not(None),
     )  # fmt: skip
     return frozenset((restored(name), restored(id_)) for name, id_ in connection.execute(query))
 
@@ -186,6 +187,18 @@ def close(
         where = columns.letter.in_(part) & (columns.status == "open")
         closed += connection.execute(dead_letters.update().where(where).values(values)).rowcount
     return closed
+
+
+def say(connection: sa.Connection, pipeline: str, account: str, now: datetime) -> Counter[str]:
+    """Open letters that no completed run has counted as new yet, by outcome; from now on one has."""
+    columns = dead_letters.c
+    unsaid = (columns.pipeline == pipeline) & (columns.account == account) & columns.said.is_(None)
+    unsaid &= columns.status == "open"
+    query = sa.select(columns.outcome, sa.func.count()).where(unsaid).group_by(columns.outcome)
+    found = Counter({outcome: int(number) for outcome, number in connection.execute(query)})
+    if found:
+        connection.execute(dead_letters.update().where(unsaid).values(said=now))
+    return found
 
 
 def erase(connection: sa.Connection, of: Mapping[str, str | None], now: datetime) -> int:

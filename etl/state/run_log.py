@@ -5,40 +5,37 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import orjson
 
 from etl.core.errors import EtlError, StateError
-from etl.core.ids import digests, key_words, words_of
+from etl.core.ids import key_words
 from etl.state import books as ledger
 from etl.state import dead_letters as letters
 from etl.state.schema import runs
-from etl.state.sent_log import rows
-from etl.state.sent_log.log import Found, SentLog
+from etl.state.sent_log.log import SentLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    import numpy as np
     import pandas as pd
     import sqlalchemy as sa
 
-    from etl.core.ports import DeadLetter, HeldLetter, RunPlan
+    from etl.core.ports import DeadLetter, HeldLetter, RunPlan, SentContent
     from etl.core.report import Counts
     from etl.state.database import Database
 
-_SAME, _OTHER, _THIS_RUN = 1, 2, 3
-
 
 class View:
-    """What a run sees of the state. On its own it is a dry run's log: it looks up and records nothing.
+    """What a run sees of the state; on its own it is a dry run's, which records nothing.
 
-    ``reader``: a connection to read from. Calls may come from several threads; they wait for each other.
+    ``marks``: of the parts of the source that an earlier run of this scope read whole. ``reader``: a connection to
+    read from. Calls may come from several threads; they wait for each other.
     """
-
-    run_id = "dry-run"
 
     def __init__(self, database: Database, reader: sa.Connection, plan: RunPlan, epoch: int = 0) -> None:
         self._database = database
@@ -48,7 +45,6 @@ class View:
         self._sent = SentLog(plan.account, epoch)
         # One for each connection: what is looked up need not wait for what is being recorded.
         self._mutex, self._reading = threading.RLock(), threading.RLock()
-        self._discarded: frozenset[tuple[str, str]] | None = None
         with self._looking() as connection:
             self.marks = ledger.marks_of(connection, plan.pipeline, plan.scope)
 
@@ -61,71 +57,33 @@ class View:
         """Let go of what was kept in memory and in temporary files."""
         self._sent.close()
 
-    def lookup(self, pairs: pd.DataFrame) -> np.ndarray:
-        """int8 per row; see ``ports.RunLog``."""
-        known = np.zeros(len(pairs), np.int8)
+    def lookup(self, pairs: pd.DataFrame) -> dict[int, SentContent]:
+        """Position → what was sent under the id, for those of ``pairs`` (``transaction_id``, ``key``) in the sent log.
+
+        Of every run, this one included, as far as it is recorded.
+        """
         if not len(pairs):
-            return known
+            return {}
         with self._looking() as connection:
-            found = self._sent.find(connection, key_words(pairs["key"]), pairs["transaction_id"])
-        if found:
-            positions = list(found)
-            own = digests(pairs["body"].iloc[positions])
-            known[positions] = [self._compare(found[p], d) for p, d in zip(positions, own, strict=True)]
-        return known
-
-    def _compare(self, found: Found, digest: bytes) -> int:
-        if found.run == self._epoch:
-            return _THIS_RUN
-        return _SAME if found.digest == digest else _OTHER
-
-    def sent_digests(self, transaction_ids: Sequence[str]) -> dict[str, bytes]:
-        """The digests these were sent with."""
-        ids = rows.series(transaction_ids)
-        with self._looking() as connection:
-            found = self._sent.find(connection, words_of(transaction_ids), ids)
-        return {transaction_ids[position]: row.digest for position, row in found.items()}
+            return self._sent.find(connection, key_words(pairs["key"]), pairs["transaction_id"])
 
     def held(self, due_before: datetime) -> list[HeldLetter]:
-        """Held pairs that came due."""
+        """The pipeline's held pairs whose ``due`` is no later, the earliest first."""
         with self._looking() as connection:
             return list(letters.held(connection, self._plan.pipeline, self._plan.account, due_before))
 
+    @cached_property
     def discarded(self) -> frozenset[tuple[str, str]]:
-        """Held pairs that somebody discarded before this run looked first."""
-        if self._discarded is None:
-            with self._looking() as connection:
-                self._discarded = letters.discarded(connection, self._plan.pipeline, self._plan.account)
-        return self._discarded
+        """(subscription, transaction_id) of held pairs that somebody discarded before this run looked first.
 
-    def touch(self, names: Collection[str]) -> None:
-        """Keep nothing."""
-
-    def record(
-        self,
-        sent: pd.DataFrame,  # noqa: ARG002 - the port's signature
-        letters: Sequence[DeadLetter],  # noqa: ARG002 - the port's signature
-        counts: Counts,  # noqa: ARG002 - the port's signature
-        released: Collection[int] = (),  # noqa: ARG002 - the port's signature
-        recount: Callable[[np.ndarray], None] | None = None,  # noqa: ARG002 - the port's signature
-        *,
-        looked_up: bool = False,  # noqa: ARG002 - the port's signature
-    ) -> Mapping[str, int]:
-        """Record nothing."""
-        return {}
-
-    def accept_token(self) -> None:
-        """Remember nothing."""
-
-    def complete(self, counts: Counts, marks: Collection[str]) -> None:
-        """Complete nothing."""
-
-    def stop(self, counts: Counts, error: BaseException, *, forget_letters: bool = False) -> None:
-        """Stop nothing."""
+        They are not sent once they are due.
+        """
+        with self._looking() as connection:
+            return letters.discarded(connection, self._plan.pipeline, self._plan.account)
 
 
 class Run(View):
-    """The log of a run that holds its window.
+    """The log of a run that holds its window. Every write is fenced by the run's epoch.
 
     ``writer``: the connection that all of the run's commits go through; on PostgreSQL it also carries the lock, so
     a run whose session was cut can commit nothing more.
@@ -144,13 +102,17 @@ class Run(View):
         self._ended = False
 
     def touch(self, names: Collection[str]) -> None:
-        """Keep what these may be about to bill; see ``ports.RunLog``."""
+        """Keep that events may be sent under the plan's versions of these names; before the first of them is.
+
+        Until then another version may still take the window: a run that was stopped by a typo in its mapping, and
+        sent nothing, must not bind its correction.
+        """
         with self._fenced() as connection:
             self._add_touches(connection, names)
 
     def _add_touches(self, connection: sa.Connection, names: Collection[str]) -> None:
-        for (name, version), window in self._plan.touches.items():
-            if name in names:
+        for (name, version), windows in self._plan.touches.items():
+            for window in windows if name in names else ():
                 ledger.add_touch(connection, self._plan, name, version, window)
 
     def record(
@@ -163,7 +125,15 @@ class Run(View):
         *,
         looked_up: bool = False,
     ) -> Mapping[str, int]:
-        """Append, keep and count in one transaction; see ``ports.RunLog``."""
+        """Commit confirmed usage events and dead letters in one transaction; how many letters were new, by outcome.
+
+        ``released``: numbers of held letters that came to an end, closed in the same transaction.
+        ``recount``: called, before ``counts`` is kept, with which rows of ``sent`` (bool) another run had recorded
+        meanwhile, if any. ``looked_up``: no two rows have the same id, and this run's ``lookup`` found none of them;
+        only what others appended since is then looked at again.
+
+        Raises ``StateError`` when the database fails or the run lost its window.
+        """
         now = self._now()
         try:
             with self._fenced(counts=_json(counts)) as connection:
@@ -195,22 +165,24 @@ class Run(View):
         return letters.record(connection, found, seen) if found else Counter()
 
     def accept_token(self) -> None:
-        """Remember the token's fingerprint under the account."""
+        """Metronome answered the token 200: remember its fingerprint under the account."""
         if self._plan.fingerprint:
             with self._fenced() as connection:
                 ledger.keep_fingerprint(connection, self._plan.fingerprint, self._plan.account, self._now())
 
     def complete(self, counts: Counts, marks: Collection[str]) -> None:
-        """Intervals, marks and final counts, in one transaction."""
+        """Mark the plan's intervals complete, in the transaction that holds the marks and the run's final counts."""
         now, plan = self._now(), self._plan
-        values = {"counts": _json(counts), "status": "complete", "ended": now}
-        with self._fenced(**values) as connection:
+        with self._fenced() as connection:
             for name, window in plan.intervals.items():
                 ledger.add_interval(connection, plan, name, window)
             ledger.forget_the_future(connection, plan, max(now, plan.window.until))
             self._add_touches(connection, plan.intervals)
             ledger.keep_marks(connection, plan, marks, now)
             self._sent.finish(connection)
+            if plan.says:
+                counts.say_letters(letters.say(connection, plan.pipeline, plan.account, now))
+            self._fence(connection, {"counts": _json(counts), "status": "complete", "ended": now})
         self._ended = True
 
     def leave(self, error: BaseException) -> None:
@@ -219,7 +191,10 @@ class Run(View):
             self._stop(None, error, forget_letters=False)
 
     def stop(self, counts: Counts, error: BaseException, *, forget_letters: bool = False) -> None:
-        """End an incomplete run. Where the database cannot take even that, the run is found dead by the next one."""
+        """End an incomplete run; where the database cannot take even that, the next one sees that it is dead.
+
+        ``forget_letters`` drops the dead letters that it newly recorded (circuit breaker).
+        """
         # A commit whose answer was lost may have happened: its counts are in the row, together with its ids.
         self._stop(None if self._lost else counts, error, forget_letters=forget_letters)
 

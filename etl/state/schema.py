@@ -1,4 +1,4 @@
-"""The tables of the state database, the same on SQLite and PostgreSQL. Times are int64 microseconds since 1970, UTC.
+"""The tables of the state database, the same in every kind of database. Times are int64 microseconds since 1970, UTC.
 
 ``docs/state.md`` tells what each table is for and what always holds between them.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
 #: The version of this schema; ``migrations`` brings older databases up to it.
-VERSION = 2
+VERSION = 4
 
 #: Options for the execution of a query whose answer is mostly bytes: filters, and parts of indexes.
 IN_BINARY = {"in_binary": True}
@@ -55,12 +55,12 @@ class Moment(TypeDecorator[datetime]):
         return None if value is None else _EPOCH + value * _MICROSECOND
 
 
-# SQLite makes a table's number its row number only when the type is spelt INTEGER.
-_Number = BigInteger().with_variant(Integer(), "sqlite")
+class Number(BigInteger):
+    """The number that a table's rows are known by; a dialect may spell it in its own way."""
 
 
 def _number(name: str) -> Column[int]:
-    return Column(name, _Number, primary_key=True, autoincrement=False)
+    return Column(name, Number, primary_key=True, autoincrement=False)
 
 
 metadata = MetaData()
@@ -181,6 +181,17 @@ touches = Table(
     Column("until", Moment, nullable=False),
 )
 
+#: What the config said that decides what the rest means, or that is to be said or done once; ``etl.state.inputs``.
+inputs = Table(
+    "inputs",
+    metadata,
+    Column("pipeline", Text, primary_key=True),
+    Column("account", Text, primary_key=True),
+    Column("input", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
 token_fingerprints = Table(
     "token_fingerprints",
     metadata,
@@ -202,6 +213,7 @@ marks = Table(
 )
 
 #: ``same`` is a hash of what makes two letters the same one. ``status``: ``open``, ``resolved`` or ``discarded``.
+#: ``said``: when a run that completed counted it as new; null until then, whatever runs stopped meanwhile.
 dead_letters = Table(
     "dead_letters",
     metadata,
@@ -232,9 +244,11 @@ dead_letters = Table(
     Column("status", Text, nullable=False),
     Column("why", Text),
     Column("closed", Moment),
+    Column("said", Moment),
     UniqueConstraint("same"),
     Index("dead_letters_of_pipeline", "pipeline", "status", "outcome"),
     Index("dead_letters_of_message", "message_id"),
+    Index("dead_letters_said", "said"),
 )
 
 

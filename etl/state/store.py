@@ -15,8 +15,9 @@ from etl.core.errors import EtlError, StateError, WindowBusyError
 from etl.core.windows import Window, rfc3339
 from etl.state import books as ledger
 from etl.state.database import Database
-from etl.state.locks import HeldError, WindowLock, window_lock
+from etl.state.dialects import HeldError, WindowLock
 from etl.state.queries import Archive
+from etl.state.renaming import rename
 from etl.state.run_log import Run, View
 from etl.state.schema import runs, take_numbers
 from etl.state.sent_log.retention import prune
@@ -35,7 +36,7 @@ def utc_now() -> datetime:
 
 
 class StateStore(Archive):
-    """Implements ``ports.State``. Opens nothing before it is asked something."""
+    """The state database. Opens nothing before it is asked something."""
 
     def __init__(
         self,
@@ -53,9 +54,13 @@ class StateStore(Archive):
 
     @contextmanager
     def begin(self, plan: RunPlan) -> Iterator[Run]:
-        """Lock the window and open a run; see ``ports.State``."""
+        """Lock the window and open a run.
+
+        Raises ``WindowBusyError`` (an overlapping window is being run), ``ConfigError`` (the token was seen under
+        another account), ``StateError``.
+        """
         self.database.prepare()
-        lock = window_lock(self.database, plan.pipeline, plan.window)
+        lock = self.database.dialect.window_lock(self.database.url, plan.pipeline, plan.window)
         with ExitStack() as stack:
             writer = stack.enter_context(self.database.writing_engine.connect())
             stack.callback(lock.release)
@@ -95,13 +100,15 @@ class StateStore(Archive):
                     status="running", host=socket.gethostname(), pid=os.getpid(),
                 )
             )  # fmt: skip
+            rename(connection, plan)
+            ledger.keep_inputs(connection, plan)
             for version in plan.subscriptions:
                 ledger.keep_version(connection, plan, version, epoch)
         return run_id, epoch
 
     @contextmanager
     def peek(self, plan: RunPlan) -> Iterator[View]:
-        """The view of a dry run; see ``ports.State``."""
+        """The view of a dry run: looks up, records nothing, locks nothing, creates nothing."""
         with self.database.reading() as reader:
             with reader.begin():
                 ledger.refuse_foreign_token(reader, plan.fingerprint, plan.account)
@@ -122,9 +129,14 @@ class StateStore(Archive):
             return ledger.complete_intervals(connection, pipeline, account)
 
     def touched(self, pipeline: str, account: str) -> dict[tuple[str, str], list[Window]]:
-        """(name, version) → the windows it may have billed, merged."""
+        """(name, version) → the windows it may have billed (``RunPlan.touches``), merged."""
         with self.database.reading() as connection:
             return ledger.touched(connection, pipeline, account)
+
+    def inputs(self, pipeline: str, account: str) -> dict[tuple[str, str], str]:
+        """(input, name) → what the config of the last run said; see ``etl.pipeline.versions``."""
+        with self.database.reading() as connection:
+            return ledger.inputs_of(connection, pipeline, account)
 
 
 def _overlapping(connection: sa.Connection, plan: RunPlan) -> list[str]:

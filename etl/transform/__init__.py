@@ -1,6 +1,9 @@
 """Track events → usage events, exactly as Segment's "Metronome (Actions)" destination would: pure, no clock, no I/O.
 
-A mapping is a function from a frame of track events to a column; a trigger, to a boolean column.
+``compiled`` applies a subscription: its trigger (``fql``) is a function from a frame of track events to a boolean
+column, its mapping (``mapping``, ``liquid``) to a column per field; ``usage`` checks the fields and writes the body.
+Below them: ``columns`` (what Arrow and JSON hold, as columns), ``json`` (its text) and ``javascript`` (conversions and
+dates). Not here: sources, state, configuration files, and whatever else has to do with a run.
 """
 
 from etl.transform.columns.tracks import Events

@@ -13,10 +13,8 @@ import pyarrow.compute as pc
 from etl.transform import columns
 from etl.transform.fql import FqlError, Trigger, compile_trigger
 from etl.transform.mapping.compiler import Fields, Mapping, compile_mapping
-from etl.transform.usage.body import LEAKED, bodies
-from etl.transform.usage.body import PATHS as EXECUTE_PATHS
-from etl.transform.usage.body import failures as execute_failures
-from etl.transform.usage.schema import Checked, check
+from etl.transform.usage.body import EXECUTE_PATHS, LEAKED, bodies, execute_failures
+from etl.transform.usage.schema import CheckedFields, check
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +54,7 @@ class Compiled:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Why no event will ever be sent: an invalid trigger, and what Segment finds wrong with the mapping."""
+        """Why no event will ever be sent: an invalid trigger, and what Segment refuses of the mapping."""
         return (*([self.invalid] if self.invalid is not None else []), *self.mapping.problems)
 
     @property
@@ -100,19 +98,19 @@ class Compiled:
             return Mapped(
                 self._nothing(), self._rejected(range(len(events)), "mapping", [reason] * len(events))
             )
-        found = self.mapping.resolve(events)
-        checked = check(found, len(events))
-        stages, reasons = _outcomes(found, checked, execute_failures(events))
+        fields = self.mapping.resolve(events)
+        checked = check(fields, len(events))
+        stages, reasons = _outcomes(fields, checked, execute_failures(events))
         accepted = np.flatnonzero(columns.numpy(pc.is_null(reasons)))
         refused = np.flatnonzero(columns.numpy(pc.is_valid(reasons)))
         return Mapped(
-            self._accepted(found, checked, accepted), self._refused(checked, refused, stages, reasons)
+            self._accepted(fields, checked, accepted), self._refused(checked, refused, stages, reasons)
         )
 
     # ------------------------------------------------------------------------------------------- frames
 
-    def _accepted(self, found: Fields, checked: Checked, rows: np.ndarray) -> pd.DataFrame:
-        fields, leaked = checked.fields, found.columns.get(LEAKED)
+    def _accepted(self, resolved: Fields, checked: CheckedFields, rows: np.ndarray) -> pd.DataFrame:
+        fields, leaked = checked.fields, resolved.columns.get(LEAKED)
         # All of them, as a rule, and then they are not copied.
         if len(rows) < len(checked.reasons):
             fields = {name: field.take(rows) for name, field in fields.items()}
@@ -122,7 +120,7 @@ class Compiled:
         return self._frame(rows, {name: fields[name].texts for name in names} | {"body": body})
 
     def _refused(
-        self, checked: Checked, rows: np.ndarray, stages: pa.Array, reasons: pa.Array
+        self, checked: CheckedFields, rows: np.ndarray, stages: pa.Array, reasons: pa.Array
     ) -> pd.DataFrame:
         at = pa.array(rows)
         ids = {name: checked.fields[name].texts for name in ("transaction_id", "customer_id")}
@@ -168,11 +166,11 @@ def _together(first: Mapped, second: Mapped, offset: int) -> Mapped:
     return Mapped(accepted, rejected)
 
 
-def _outcomes(found: Fields, checked: Checked, executed: pa.Array | None) -> tuple[pa.Array, pa.Array]:
+def _outcomes(fields: Fields, checked: CheckedFields, executed: pa.Array | None) -> tuple[pa.Array, pa.Array]:
     """Per row the first stage that refuses it and why; NA where none does."""
     late = checked.fields["timestamp"].unserialisable
     steps = {
-        "mapping": None if found.failures is None else pa.array(found.failures, pa.string()),
+        "mapping": None if fields.failures is None else pa.array(fields.failures, pa.string()),
         "schema": checked.reasons,
         "execute": executed,
         "serialize": late,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -238,7 +239,10 @@ def test_the_command_needs_no_token_and_fits_80_columns(workspace: Workspace) ->
     assert max(map(len, lines)) <= 80
     (job,) = [line for line in lines if "$.properties.jobId" in line]
     assert job.split()[1:4] == ["string", "100%", "1"]
-    assert done.stderr.splitlines() == ["50 events", "* no path of Segment's leads there"]
+    assert done.stderr.splitlines() == [
+        "50 events",
+        "* no path of Segment's leads there; $.properties as a whole includes it",
+    ]
 
 
 def test_no_samples_shows_no_values(workspace: Workspace) -> None:
@@ -283,3 +287,32 @@ def test_a_trigger_that_does_not_parse_is_a_usage_error(workspace: Workspace) ->
     done = workspace.cli("fields", "-c", "etl.yml", "--trigger", 'type = "tr')
     assert done.returncode == 2
     assert "the trigger 'type = \"tr' does not parse" in done.stderr
+
+
+def test_a_column_that_only_the_whole_of_properties_includes_is_not_denied(tmp_path: Path) -> None:
+    """``Weird Col`` is billed by ``$.properties`` although no path leads to it alone."""
+    columns = {
+        "id": ["m1"],
+        "event_text": ["Job"],
+        "received_at": [datetime(2026, 11, 5, tzinfo=UTC)],
+        "Weird Col": [7],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    frame = etl.fields(config_for(tmp_path, type="parquet", path="a.parquet"))
+    (field,) = [one for one in frame.itertuples(index=False) if "weird" in one.path]
+    assert (field.path, field.reachable, field.filled) == ("$.properties.weird col", False, 1)
+    (whole,) = [json.loads(b)["properties"] for b in billed_whole(pa.table(columns))]
+    assert whole == {"weird col": 7}
+
+
+def billed_whole(events: pa.Table) -> list[str]:
+    """Bodies with the whole of ``$.properties``."""
+    mapping = {
+        "transaction_id": {"@path": "$.messageId"},
+        "customer_id": "c",
+        "timestamp": {"@path": "$.receivedAt"},
+        "event_type": "e",
+        "properties": {"@path": "$.properties"},
+    }
+    trigger = 'type = "track" or type != "track"'
+    return list(etl.map_events(events, etl.Subscription("s", trigger, mapping))["body"])

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import etl
-from etl.core.report import OUTCOMES
+from etl.core.outcomes import OUTCOMES
 from tests.support.workspace import Workspace, ago, track
 
 

@@ -192,8 +192,8 @@ def test_a_token_seen_under_another_account_is_refused(workspace: Workspace, etl
     assert "production" in said.err
 
 
-def test_an_edited_transaction_id_stops_with_the_lines_to_paste(workspace: Workspace, etl_run: Run) -> None:
-    """And the pasted lines send nothing twice."""
+def test_an_edited_transaction_id_stops_until_it_has_a_from(workspace: Workspace, etl_run: Run) -> None:
+    """And with the line of the message nothing is sent twice."""
     workspace.config()
     assert etl_run().code == 0
     mapping = {
@@ -208,19 +208,11 @@ def test_an_edited_transaction_id_stops_with_the_lines_to_paste(workspace: Works
         said = etl_run(*window)
         assert said.code == 2
         assert "has changed since it was last run" in said.err
-    pasted = said.err[said.err.index("subscriptions:") :]
-    paste(workspace, pasted)
+    since = said.err.rpartition("from: ")[2].strip()
+    workspace.config([{**USAGE, "mapping": mapping, "from": since}])
     said = etl_run("--json", "--since", ago(days=1))
     report = json.loads(said.out)
     assert (said.code, report["sent"], report["already_sent"]) == (0, 0, 2)
-
-
-def paste(workspace: Workspace, lines: str) -> None:
-    """Do what the message says: put the lines in the place of the subscriptions."""
-    content = json.loads((workspace.path / "etl.yml").read_text())
-    del content["subscriptions"]
-    head = "\n".join(f"{key}: {json.dumps(value)}" for key, value in content.items())
-    (workspace.path / "etl.yml").write_text(f"{head}\n{lines}")
 
 
 @pytest.mark.parametrize(

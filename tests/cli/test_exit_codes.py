@@ -1,4 +1,4 @@
-"""The exit code tells what became of the run even when nobody reads what it prints (DESIGN §6)."""
+"""The exit code tells what became of the run even when nobody reads what it prints."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from etl.state import database
+from etl.state.dialects import postgresql
 from tests.support.workspace import Workspace, track
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def another_writer(workspace: Workspace) -> Iterator[None]:
         return
     engine = sa.create_engine(workspace.state, poolclass=sa.NullPool)
     with engine.connect() as session:
-        session.execute(sa.select(sa.func.pg_advisory_lock(database._WRITER_LOCK)))
+        session.execute(sa.select(sa.func.pg_advisory_lock(postgresql.WRITER_LOCK)))
         yield
 
 

@@ -60,7 +60,7 @@ async def _settle() -> None:
 
 
 class Server:
-    """Answers each request as ``answer`` says; a context manager. ``busiest``: most requests held at once.
+    """Answers each request as ``answer`` says; a context manager. ``open``: requests not yet answered, ``busiest``: the most at once.
 
     ``held``: answers wait for :meth:`release`. ``greeting``: all that is ever sent, unasked.
     """
@@ -80,7 +80,7 @@ class Server:
         self._tls = tls
         self._held = held
         self._greeting = greeting
-        self._open = 0
+        self.open = 0
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
@@ -96,6 +96,10 @@ class Server:
     def release(self) -> None:
         """Lets held answers go."""
         self._loop.call_soon_threadsafe(self._gate.set)
+
+    def hold(self) -> None:
+        """Lets no more answers go."""
+        self._loop.call_soon_threadsafe(self._gate.clear)
 
     def wait_for(self, requests: int) -> None:
         """Blocks until so many further requests have arrived."""
@@ -145,11 +149,11 @@ class Server:
         }
         request = Received(head[0], headers, await reader.readexactly(int(headers["content-length"])))
         self.received.append(request)
-        self._open += 1
-        self.busiest = max(self.busiest, self._open)
+        self.open += 1
+        self.busiest = max(self.busiest, self.open)
         self.arrived.release()
         await self._gate.wait()
-        self._open -= 1
+        self.open -= 1
         return await self._reply(self._answer(request), writer)
 
     async def _reply(self, reply: Reply, writer: asyncio.StreamWriter) -> bool:

@@ -1,10 +1,8 @@
-"""Frames of usage events, a clock that does not wait, and the run of a delivery from chunks to results."""
+"""Frames of usage events, and the run of a delivery from chunks to results."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -13,13 +11,12 @@ import pyarrow as pa
 from etl.core.errors import MetronomeError
 from etl.core.hashing import WIDTH
 from etl.metronome.client import Metronome
-from etl.metronome.pace import Clock
 from etl.pipeline.chunks import chunks
+from tests.metronome.fake_time import FakeTime
 
 if TYPE_CHECKING:
     from etl.core.ports import ChunkResult
 
-NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
 TOKEN = "tok-3f9a-very-secret"
 TEXT = pd.ArrowDtype(pa.string())
 
@@ -46,30 +43,11 @@ def usage_events(
     return pd.DataFrame({name: pd.Series(values, dtype=TEXT) for name, values in columns.items()})
 
 
-class FakeTime:
-    """Sleeping takes no time but moves the clock on; ``slept`` has every sleep asked for."""
-
-    def __init__(self, chance: float = 0.5) -> None:
-        self.seconds = 0.0
-        self.slept: list[float] = []
-        self.clock = Clock(
-            monotonic=lambda: self.seconds,
-            now=lambda: NOW + timedelta(seconds=self.seconds),
-            sleep=self._sleep,
-            chance=lambda: chance,
-        )
-
-    async def _sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.seconds += seconds
-        await asyncio.sleep(0)
-
-
 def metronome(url: str, **settings: Any) -> Metronome:
     settings = {
         "account": "test",
         "events_per_second": 1e9,
-        "clock": FakeTime().clock,
+        "clock": FakeTime(),
         "timeout": 20.0,
         **settings,
     }
@@ -109,7 +87,7 @@ def outcomes(results: list[ChunkResult]) -> dict[str, str]:
     return found
 
 
-def digests_told(results: list[ChunkResult]) -> list[bytes]:
+def digests_of(results: list[ChunkResult]) -> list[bytes]:
     """Of every event, in the frame's order."""
-    told = b"".join(result.digests for result in sorted(results, key=lambda result: result.chunk.start))
-    return [told[at : at + WIDTH] for at in range(0, len(told), WIDTH)]
+    joined = b"".join(result.digests for result in sorted(results, key=lambda result: result.chunk.start))
+    return [joined[at : at + WIDTH] for at in range(0, len(joined), WIDTH)]

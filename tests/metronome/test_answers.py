@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from etl.metronome.answers import Answer, clean, describe, judge, property_values, retry_after
+from etl.metronome.answers import Answer, clean, describe, doubt, excerpt, judge, property_values, retry_after
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
 
@@ -18,12 +18,12 @@ def message(status: int, text: str) -> Answer:
 
 @pytest.mark.parametrize("status", [400, 413])
 def test_400_and_413_are_halved(status):
-    assert judge(Answer(status)) == "halve"
+    assert judge(Answer(status), 1) == "halve"
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 520, 529, 599])
 def test_overload_and_server_errors_are_retried(status):
-    assert judge(Answer(status)) == "retry"
+    assert judge(Answer(status), 1) == "retry"
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_overload_and_server_errors_are_retried(status):
     [201, 202, 204, 206, 301, 302, 303, 307, 308, 401, 402, 403, 404, 405, 409, 410, 415, 418, 422, 451],
 )
 def test_every_other_status_stops(status):
-    assert judge(Answer(status)) == "stop"
+    assert judge(Answer(status), 1) == "stop"
 
 
 @pytest.mark.parametrize(
@@ -46,26 +46,54 @@ def test_every_other_status_stops(status):
     ],
 )
 def test_200_is_accepted(answer):
-    """Metronome documents no body for 200, so what is no web page is taken."""
-    assert judge(answer) == "sent"
+    """Metronome's reference has no body for it; which ones confirm is the table in docs/delivery.md."""
+    assert judge(answer, 1) == "sent"
+    assert judge(answer, 1, confirm="status") == "sent"
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"),
+    ("answer", "why"),
     [
-        (Answer(200, "text/html", None, b"hello"), "200 with a web page in it"),
-        (Answer(200, "application/xhtml+xml", None, b"hello"), "200 with a web page in it"),
-        (Answer(200, "application/json", None, b"\n <!DOCTYPE html>"), "200 with a web page in it"),
-        (Answer(200, "", None, b"\xef\xbb\xbf<html>"), "200 with a web page in it"),
-        (
-            Answer(200, "application/json", None, b'{"a":'),
-            "200 with a body that is not the JSON it claims to be",
-        ),
+        (Answer(200, "text/html", None, b"hello"), "with a web page in it"),
+        (Answer(200, "application/xhtml+xml", None, b"hello"), "with a web page in it"),
+        (Answer(200, "application/json", None, b"\n <!DOCTYPE html>"), "with a web page in it"),
+        (Answer(200, "", None, b"\xef\xbb\xbf<html>"), "with a web page in it"),
+        (Answer(200, "application/json", None, b'{"a":'), "with broken JSON in it"),
+        (Answer(200, "", None, b'{"a":'), "with broken JSON in it"),
+        (Answer(200, "", None, b"\x1f\x8b\xff"), "with a text in it that confirms nothing"),
+        (Answer(200, "", None, b"OK, but not all"), "with a text in it that confirms nothing"),
+        (Answer(200, "", None, b"503"), "with a value in it that confirms nothing"),
+        (Answer(200, "", None, b'{"error": {"code": 1}}'), "with error in it"),
+        (Answer(200, "", None, b'{"errors": "some"}'), "with errors in it"),
+        (Answer(200, "", None, b'{"status": "503"}'), "with the status of a failure in it"),
+        (Answer(200, "", None, b'{"accepted": 6}'), "with fewer accepted events in it than were sent"),
+        (Answer(200, "", None, b'{"accepted": false}'), "with fewer accepted events in it than were sent"),
     ],
 )
-def test_200_from_something_else_stops(answer, reason):
-    assert judge(answer) == "stop"
-    assert describe(answer) == reason
+def test_200_in_doubt_stops(answer, why):
+    assert doubt(answer, 7) == why
+    assert judge(answer, 7) == "stop"
+    assert judge(answer, 7, confirm="status") == "sent"
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"accepted": true}', b'{"accepted": 7.0, "error": ""}', b'{"status": "ok"}', b"true"]
+)
+def test_200_that_says_nothing_against_it_is_accepted(body):
+    assert judge(Answer(200, "", None, body), 7) == "sent"
+
+
+def test_an_excerpt_has_no_properties_however_they_are_written():
+    """As JSON, as a web page, cut off; and it is bounded."""
+    values = {"Zoë <Doe>", 'a "b"', "12.50"}
+    echo = json.dumps({"errors": [{"properties": {"name": "x y"}, "seen": 'Zoë <Doe> a "b" 12.50'}]})
+    assert excerpt(Answer(200, "", None, echo.encode()), values) == (
+        '{"errors": [{"properties": "…", "seen": "… … …"}]}'
+    )
+    page = b"<p>Zo\xc3\xab &lt;Doe&gt; is a &quot;b&quot;</p>\n" * 20
+    assert excerpt(Answer(200, "", None, page), values) == ("<p>… is …</p> " * 20)[:199] + "…"
+    cut = b'{"errors": "a \\"b\\" Zo\\u00eb <Doe>'
+    assert excerpt(Answer(200, "", None, cut), values) == '{"errors": "… …'
 
 
 def test_a_reason_is_status_and_message():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,8 +13,9 @@ from etl.core.errors import MetronomeError
 from etl.metronome.delivery import Bounds, MetronomeDelivery
 from etl.metronome.pace import Clock
 from etl.pipeline.chunks import chunks
+from tests.metronome.fake_time import FakeTime
 from tests.metronome.server import OK, Received, Reply, Server, refusal
-from tests.metronome.support import FakeTime, deliver, metronome, outcomes, usage_events
+from tests.metronome.support import deliver, metronome, outcomes, usage_events
 
 CONNECTIONS = 4
 #: So slow that no more than a few chunks for each connection may wait.
@@ -58,7 +60,7 @@ def test_large_chunks_are_bounded_by_their_bytes():
     with Server(lambda _: OK, held=True) as server:
         destination = metronome(server.url)
         bounds = Bounds(chunks=1000, bytes=250)
-        with MetronomeDelivery(destination._carrier(destination._endpoint()), bounds) as delivery:
+        with MetronomeDelivery(destination.open()._process, bounds) as delivery:
             first, second, third = one_event_chunks(3)
             delivery.submit(first)
             assert delivery.ready(timeout=0)
@@ -189,33 +191,35 @@ def test_a_chunk_half_done_when_the_delivery_stops_is_not_reported():
 
 
 def test_a_fault_of_this_program_stops_the_delivery_loudly():
-    """A chunk that does not say where its events end: no hang, no chunk reported, no text of the exception."""
-    [chunk] = chunks(usage_events(4))
-    broken = replace(chunk, ends=None)
-    with Server(lambda _: refusal(400, "bad")) as server, metronome(server.url).open() as delivery:
+    """An event without a time, which the pipeline never makes: no hang, no chunk reported, no text of the exception."""
+    events = usage_events(4)
+    events["body"] = events["body"].str.replace("timestamp", "time")
+    [broken] = chunks(events)
+    with Server(lambda _: Reply(503, b"")) as server, metronome(server.url).open() as delivery:
         delivery.submit(broken)
         with pytest.raises(
-            MetronomeError, match=r"Sending chunk 1 failed inside this program: TypeError at .*\.py:\d+"
+            MetronomeError, match=r"Sending chunk 1 failed inside this program: KeyError at .*\.py:\d+"
         ):
             delivery.drain(timeout=20)
         assert delivery.results() == []
 
 
 def test_a_stop_gives_up_chunks_that_have_not_begun():
-    """Even those handed over in the same breath as the one that stops the delivery: ``drain`` must not wait."""
-    broken = replace(one_event_chunks(1)[0], bodies="no bytes")
-    begun = threading.Event()
-    with Server(lambda _: OK) as server, metronome(server.url, gzip=True).open() as delivery:
-        delivery._carrier._loop.call_soon_threadsafe(begun.wait)
-        delivery.submit(broken)
-        for chunk in one_event_chunks(3):
-            delivery.submit(chunk)
-        begun.set()
-        with pytest.raises(MetronomeError, match="TypeError"):
+    """Even those that arrive in the same breath as the answer that stops the delivery: ``drain`` must not wait."""
+    server = Server(lambda _: refusal(403, "Forbidden"), held=True)
+    with server, metronome(server.url, connections=1).open() as delivery:
+        first, *others = one_event_chunks(4)
+        delivery.submit(first)
+        server.wait_for(1)
+        os.kill(delivery._process._process.pid, signal.SIGSTOP)
+        server.release()
+        assert delivery.offer(others) == 3
+        os.kill(delivery._process._process.pid, signal.SIGCONT)
+        with pytest.raises(MetronomeError, match="refuses the token"):
             delivery.drain(timeout=20)
         delivery.drain(timeout=20)
-        assert delivery.in_flight == 0
-        assert server.received == []
+        assert (delivery.results(), delivery.in_flight) == ([], 0)
+        assert len(server.received) == 1
 
 
 def test_a_stop_does_not_wait_for_a_chunk_that_is_to_be_retried():
@@ -240,8 +244,8 @@ def test_fewer_requests_at_once_while_metronome_is_overloaded():
     most = []
 
     def answer(_: Received) -> Reply:
-        most.append(server._open + 1)
-        return refusal(429, "slow down") if server._open + 1 > 3 else OK
+        most.append(server.open + 1)
+        return refusal(429, "slow down") if server.open + 1 > 3 else OK
 
     with Server(answer) as server:
         results, failure = deliver(metronome(server.url, connections=16), usage_events(300), size=1)
@@ -251,14 +255,18 @@ def test_fewer_requests_at_once_while_metronome_is_overloaded():
 
 def test_concurrency_recovers_after_an_outage():
     down = [Reply(503, b"")] * 12
-    with Server(lambda _: down.pop() if down else OK) as server:
-        destination = metronome(server.url, connections=8)
-        with destination.open() as delivery:
-            for chunk in one_event_chunks(400):
-                delivery.submit(chunk)
-            delivery.drain()
-            assert len(delivery.results()) == 400
-            assert delivery._carrier._sending._sender.concurrency.limit == 8
+    server = Server(lambda _: down.pop() if down else OK)
+    with server, metronome(server.url, connections=8).open() as delivery:
+        for chunk in one_event_chunks(400):
+            delivery.submit(chunk)
+        delivery.drain()
+        assert len(delivery.results()) == 400
+        before = len(server.received)
+        server.hold()
+        for chunk in one_event_chunks(20):
+            delivery.submit(chunk)
+        server.wait_for(before + 8)
+        assert server.open == 8
 
 
 def test_retry_for_counts_from_the_first_failure_of_a_request():
@@ -274,7 +282,7 @@ def test_retry_for_counts_from_the_first_failure_of_a_request():
         return Reply(503, b"") if down[key] >= 0 else OK
 
     with Server(answer) as server:
-        destination = metronome(server.url, clock=time.clock, retry_for=timedelta(seconds=5))
+        destination = metronome(server.url, clock=time, retry_for=timedelta(seconds=5))
         results, failure = deliver(destination, usage_events(4))
     assert failure is None
     assert time.seconds > 5

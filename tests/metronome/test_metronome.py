@@ -76,7 +76,11 @@ def test_check_posts_an_empty_array_and_takes_400_for_a_good_token():
         (refusal(403, "Forbidden"), r"refuses the token \(403: Forbidden\)"),
         (Reply(404, b""), r"does not look like Metronome \(404 Not Found\)"),
         (Reply(302, b"", {"location": "/login"}), r"does not look like Metronome \(302 Found\)"),
-        (Reply(200, b"<html>"), r"does not look like Metronome \(200 with a web page in it\)"),
+        (Reply(200, b"<html>"), r"does not look like Metronome \(200 with a web page in it: '<html>'\)"),
+        (
+            Reply(200, b"Busy"),
+            r"does not look like Metronome \(200 with a text in it that confirms nothing: 'Busy'\)",
+        ),
         (Reply(400, b"<html>"), r"does not look like Metronome \(400 Bad Request\)"),
         (Reply(500, b""), r"does not look like Metronome \(500 Internal Server Error\)"),
         (Reply(how="close"), r"cannot be reached: the connection was closed before an answer\. Look at"),
@@ -126,9 +130,7 @@ def test_the_token_is_in_no_log_message_or_traceback(reply, caplog, capfd):
                 repr(delivery),
                 repr(vars(delivery)),
                 repr(vars(destination)),
-                repr(vars(delivery._carrier._sending)),
-                repr(vars(delivery._carrier._sending._sender)),
-                repr(vars(delivery._carrier)),
+                repr(vars(delivery._process)),
             ]
     assert results == []
     for error in (failure, caught.value):

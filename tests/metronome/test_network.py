@@ -10,8 +10,9 @@ import pytest
 import trustme
 
 from etl.core.errors import MetronomeError
+from tests.metronome.fake_time import FakeTime
 from tests.metronome.server import OK, Reply, Server
-from tests.metronome.support import FakeTime, deliver, metronome, outcomes, usage_events
+from tests.metronome.support import deliver, metronome, outcomes, usage_events
 
 SECOND = timedelta(seconds=1)
 
@@ -43,7 +44,7 @@ def test_broken_connections_send_the_same_ids_again(fault, reason):
         assert set(outcomes(results).values()) == {"sent"}
         assert len({request.body for request in server.received}) == 1
     with Server(lambda _: fault) as server:
-        results, failure = deliver(metronome(server.url, clock=FakeTime(1.0).clock), usage_events(10))
+        results, failure = deliver(metronome(server.url, clock=FakeTime(1.0)), usage_events(10))
     assert results == []
     assert f"the last ended with: {reason}" in str(failure)
 
@@ -77,7 +78,7 @@ def free_port() -> int:
 )
 def test_an_unreachable_metronome_is_tried_until_retry_for_ends(url, reason):
     time = FakeTime(1.0)
-    results, failure = deliver(metronome(url, clock=time.clock, retry_for=SECOND), usage_events(3))
+    results, failure = deliver(metronome(url, clock=time, retry_for=SECOND), usage_events(3))
     assert results == []
     assert time.slept == [0.5, 0.5]
     assert f"the last ended with: {reason}" in str(failure)
@@ -97,7 +98,7 @@ def server_tls(authority) -> ssl.SSLContext:
 
 def test_a_certificate_nobody_vouches_for_gets_no_token(server_tls):
     with Server(lambda _: OK, tls=server_tls) as server:
-        results, failure = deliver(metronome(server.url, clock=FakeTime(1.0).clock), usage_events(1))
+        results, failure = deliver(metronome(server.url, clock=FakeTime(1.0)), usage_events(1))
         with pytest.raises(MetronomeError, match="TLS failed: the certificate is not trusted"):
             metronome(server.url).check()
     assert results == []
@@ -112,11 +113,11 @@ def test_https_to_a_server_that_speaks_http():
     assert "the last ended with: TLS failed" in str(failure)
 
 
-def test_https_with_an_authority_of_ones_own(authority, server_tls):
-    trusted = ssl.create_default_context()
-    authority.configure_trust(trusted)
+def test_https_with_an_authority_of_ones_own(authority, server_tls, tmp_path):
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     with Server(lambda _: OK, tls=server_tls) as server:
-        results, failure = deliver(metronome(server.url, tls=trusted), usage_events(250))
+        destination = metronome(server.url, ca_file=str(tmp_path / "ca.pem"))
+        results, failure = deliver(destination, usage_events(250))
     assert failure is None
     assert len(outcomes(results)) == 250
 

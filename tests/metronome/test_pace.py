@@ -8,7 +8,7 @@ import random
 import pytest
 
 from etl.metronome.pace import Clock, Concurrency, RateLimiter, back_off
-from tests.metronome.support import FakeTime
+from tests.metronome.fake_time import FakeTime
 
 
 def starts(rate: float, sizes: list[int], late: list[float] | None = None) -> list[tuple[float, int]]:
@@ -17,11 +17,11 @@ def starts(rate: float, sizes: list[int], late: list[float] | None = None) -> li
     found = []
 
     async def run() -> None:
-        limiter = RateLimiter(rate, time.clock)
+        limiter = RateLimiter(rate, time)
         for position, size in enumerate(sizes):
             await limiter.take(size)
             found.append((time.seconds, size))
-            time.seconds += late[position] if late else 0
+            time.pass_by(late[position] if late else 0)
 
     asyncio.run(run())
     return found
@@ -60,7 +60,7 @@ def test_a_pause_holds_everything_back():
     time = FakeTime()
 
     async def run() -> None:
-        limiter = RateLimiter(1e9, time.clock)
+        limiter = RateLimiter(1e9, time)
         limiter.pause(30)
         limiter.pause(10)
         await limiter.take(1)
@@ -80,7 +80,7 @@ def test_concurrent_takers_share_the_rate():
             found.append((time.seconds, 50))
 
     async def run() -> None:
-        limiter = RateLimiter(500, time.clock)
+        limiter = RateLimiter(500, time)
         await asyncio.gather(*(take(limiter) for _ in range(20)))
 
     asyncio.run(run())

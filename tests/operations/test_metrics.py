@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from etl.core.report import OUTCOMES
+from etl.core.outcomes import OUTCOMES
 from etl.operations.after_run import telling
 from etl.operations.metrics import FIGURES
 from tests.support.receiver import receiver

@@ -33,7 +33,7 @@ def test_a_run_is_a_span_with_its_counts(exporter: InMemorySpanExporter, workspa
     telling(workspace.load(), "etl.run", workspace.run)
     (span,) = exporter.get_finished_spans()
     assert span.name == "etl.run"
-    assert span.attributes["etl.pipeline.run"] == "test"
+    assert span.attributes["etl.pipeline"] == "test"
     assert (span.attributes["etl.sent"], span.attributes["etl.complete"]) == (2, True)
     assert span.attributes["etl.window"].startswith("[")
 
@@ -52,9 +52,9 @@ def test_a_run_that_failed_is_a_span_with_its_error(
 
 def test_where_tracing_is_off_nothing_of_it_is_imported() -> None:
     code = (
-        "import sys; from etl import tracing, telling\n"
-        "with tracing.span('etl.run') as span: assert span is None\n"
-        "tracing.describe(None, None)\n"
+        "import sys; from etl.operations.after_run import describe, span as span_of\n"
+        "with span_of('etl.run') as span: assert span is None\n"
+        "describe(None, None)\n"
         "assert not any(name.startswith('opentelemetry') for name in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -1,4 +1,4 @@
-"""The identity of DESIGN §1 and the precedence of §3, for generated inputs, faults, dry and interrupted runs.
+"""The identity of counts and the precedence of outcomes, for generated inputs, faults, dry and interrupted runs.
 
 The events go through real Parquet, real HTTP and a real SQLite state; a few plain lines of Python say what must
 become of each pair.
@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import etl
-from etl.core.report import OUTCOMES
+from etl.core.outcomes import OUTCOMES
 from etl.standin import Standin
 from tests.support.workspace import Workspace, ago, track
 
@@ -85,7 +85,7 @@ TIME, OLD, FUTURE = ago(hours=2), ago(days=35), ago(hours=-30)
 
 
 def expected(events: list[dict[str, Any]], sent: dict[str, str]) -> Counter[str]:
-    """What becomes of each pair, by DESIGN §3; ``sent`` (id → content) is updated."""
+    """What becomes of each pair, by the documented precedence; ``sent`` (id → content) is updated."""
     outcomes: Counter[str] = Counter()
     seen: set[str] = set()
     for one in events:
@@ -124,7 +124,7 @@ def counts_of(report: etl.Report) -> dict[str, int]:
 
 
 def check_identity(report: etl.Report, events: list[dict[str, Any]]) -> None:
-    """The identity of DESIGN §1, in sum and for each subscription; and read = filtered + matched rows."""
+    """The identity of counts, in sum and for each subscription; and read = filtered + matched rows."""
     assert report.matched == sum(getattr(report, outcome) for outcome in OUTCOMES)
     for counts in report.by_subscription.values():
         assert counts["matched"] == sum(counts[outcome] for outcome in OUTCOMES)

@@ -27,7 +27,7 @@ def pairs(*properties: object, **changes: str) -> pd.DataFrame:
 
 
 def reason(frame: pd.DataFrame, limits: Limits = Limits()) -> str | None:  # noqa: B008
-    value = check(frame, limits).reasons.iloc[0]
+    value = check(frame, limits)[0].iloc[0]
     return None if pd.isna(value) else value
 
 
@@ -81,7 +81,7 @@ def test_a_megabyte_is_too_much() -> None:
 def test_long_property_values_are_warned_about_or_rejected(value: object, long: bool) -> None:
     """Measured in UTF-8 bytes of the value, not of its JSON text."""
     frame = pairs({"v": value})
-    assert check(frame, Limits()).warned == int(long)
+    assert check(frame, Limits())[1] == int(long)
     assert reason(frame) is None
     rejected = reason(frame, Limits("reject"))
     assert rejected == ("a property value is longer than 256 bytes" if long else None)
@@ -89,10 +89,10 @@ def test_long_property_values_are_warned_about_or_rejected(value: object, long: 
 
 def test_a_limit_beyond_what_the_pattern_can_count() -> None:
     """RE2 counts to 1000; longer limits still find exactly the longer values."""
-    found = check(pairs({"v": "x" * 3000}, {"v": "x" * 2000}), Limits("reject", 2500)).reasons
+    found = check(pairs({"v": "x" * 3000}, {"v": "x" * 2000}), Limits("reject", 2500))[0]
     assert list(found.notna()) == [True, False]
 
 
 def test_no_pairs_no_reasons() -> None:
     """An empty frame is fine."""
-    assert len(check(pairs().iloc[:0], Limits()).reasons) == 0
+    assert len(check(pairs().iloc[:0], Limits())[0]) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -59,7 +60,7 @@ def test_a_late_row_inside_the_overlap_is_billed_once(workspace: Workspace) -> N
 
 
 def test_an_unchanged_file_is_not_read_again_and_a_changed_one_is(workspace: Workspace) -> None:
-    """By path, size and time; rows billed before are already_sent."""
+    """Rows billed before are already_sent."""
     workspace.config()
     workspace.write([track("m1")])
     at(workspace)
@@ -68,6 +69,20 @@ def test_an_unchanged_file_is_not_read_again_and_a_changed_one_is(workspace: Wor
     third = at(workspace, hours=2)
     assert third.read == 2
     assert third.sent == 1
+
+
+def test_a_file_written_again_with_its_size_and_time_is_read_again(workspace: Workspace) -> None:
+    """As ``cp -p`` and ``rsync -t`` write it, and anything within one second on an object store."""
+    workspace.config()
+    path = workspace.write([track("m1")])
+    at(workspace)
+    before = path.stat()
+    workspace.write([track("m2")])
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    second = at(workspace, hours=1)
+    assert (second.read, second.sent) == (1, 1)
+    assert sorted(workspace.standin.ids()) == ["m1", "m2"]
 
 
 def test_a_new_subscription_starts_at_the_watermark_and_its_past_is_a_backfill(workspace: Workspace) -> None:

@@ -1,6 +1,6 @@
 """A slow and plain reference of Segment's "Metronome (Actions)" destination: one event at a time.
 
-Written from SEGMENT_SEMANTICS.md and from how Segment's published packages behave, sharing no code with the
+Written from a description of Segment's semantics and from how Segment's published packages behave, sharing no code with the
 package under test; what both agree on is likely right.
 """
 

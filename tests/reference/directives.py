@@ -1,4 +1,4 @@
-"""Resolving a mapping against an event (semantics §5 and §6), directive by directive."""
+"""Resolving a mapping against an event, directive by directive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Segment's FQL lexer, character by character (semantics §7). Characters are UTF-16 units."""
+"""Segment's FQL lexer, character by character. Characters are UTF-16 units."""
 
 from __future__ import annotations
 

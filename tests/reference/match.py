@@ -1,4 +1,4 @@
-"""Whether an event matches a parsed trigger (semantics §9)."""
+"""Whether an event matches a parsed trigger."""
 
 from __future__ import annotations
 

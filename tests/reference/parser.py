@@ -1,4 +1,4 @@
-"""Segment's FQL parser (semantics §8): one operator per group, unknown things skipped."""
+"""Segment's FQL parser: one operator per group, unknown things skipped."""
 
 from __future__ import annotations
 

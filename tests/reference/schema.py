@@ -1,4 +1,4 @@
-"""Segment's schema step (semantics §2): required fields, coercion, unknown fields dropped."""
+"""Segment's schema step: required fields, coercion, unknown fields dropped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""dayjs on Node.js in UTC: is a string a date, and which instant is it (semantics §3)."""
+"""dayjs on Node.js in UTC: is a string a date, and which instant is it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checking a mapping before it is resolved (semantics §5): all complaints at once, in Segment's words."""
+"""Checking a mapping before it is resolved: all complaints at once, in Segment's words."""
 
 from __future__ import annotations
 

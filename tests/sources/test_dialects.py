@@ -216,7 +216,7 @@ def test_precision_may_be_told_by_the_catalog():
 
 
 def test_every_sql_file_says_what_it_is_for_and_is_one_statement():
-    root = Path(sqlfiles.__file__).parent.parent / "sql"
+    root = Path(sqlfiles.__file__).parents[2] / "sql"
     files = sorted((root / "extract").rglob("*.sql"))
     assert len(files) > 15
     for file in files:

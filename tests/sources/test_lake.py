@@ -6,16 +6,19 @@ import gzip
 import io
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import fs
 
 from etl.core.errors import SourceError
 from etl.core.layouts import flat_column, properties_columns
 from etl.core.windows import Window
+from etl.sources.files import File, list_files
 from etl.sources.logs import LogsSource
-from etl.sources.parquet import ParquetSource
+from etl.sources.parquet import ENDINGS, ParquetSource
 from tests.sources.conftest import Folder
 from tests.sources.support import DAY, START, at, ids
 
@@ -124,6 +127,33 @@ def test_a_corrupt_object_is_named_by_its_address(kind, request):
     with pytest.raises(SourceError) as error:
         read(f"{store.location}/{ROOT}")
     assert str(error.value).startswith(f"{store.location}/{key(1)} cannot be read as Parquet: ")
+
+
+@pytest.mark.parametrize("kind", ["bucket", "gcs"])
+def test_an_object_written_again_with_its_size_in_the_same_second_is_read_again(kind, request):
+    """Listings of object stores tell times in seconds; the object's version tells the two apart."""
+    store = request.getfixturevalue(kind)
+    store.put(key(1), rows(["a"], 1))
+    (file,) = list_files(f"{store.location}/{ROOT}", Path(), ENDINGS)
+    (batch,) = read(f"{store.location}/{ROOT}")
+    listed, _, version = batch.mark.rpartition("|")
+    assert (listed, bool(version)) == (file.listed, True)
+    assert read(f"{store.location}/{ROOT}", done={batch.mark}) == []
+    store.put(key(1), rows(["b"], 1))
+    (again,) = list_files(f"{store.location}/{ROOT}", Path(), ENDINGS)
+    assert again.size == file.size
+    done = {f"{again.listed}|{version}"}  # as if both had been written within the second
+    assert ids(read(f"{store.location}/{ROOT}", done=done), "message_id") == ["b"]
+
+
+def test_where_a_storage_tells_no_version_the_end_of_a_file_does(tmp_path):
+    """Which holds a Parquet file's statistics, or the checksum of what was gzipped."""
+    hashes = []
+    for name in ("a", "b", "a"):
+        (tmp_path / "x.parquet").write_bytes(rows([name], 1))
+        plain = fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem())
+        hashes.append(File(plain, "x.parquet", "x.parquet", (tmp_path / "x.parquet").stat().st_size, 1).mark)
+    assert hashes[0] == hashes[2] != hashes[1]
 
 
 @pytest.mark.parametrize("location", ["nothing/", "*.parquet"])

@@ -11,6 +11,8 @@ import pyarrow as pa
 from etl.core.ids import digests, transaction_keys
 from etl.core.ports import DeadLetter, RunPlan, SubscriptionVersion
 from etl.core.windows import Window
+from etl.state.run_log import View
+from etl.state.sent_log.rows import binaries
 
 DAY = datetime(2026, 11, 1, tzinfo=UTC)
 _TEXT = pd.ArrowDtype(pa.string())
@@ -46,7 +48,7 @@ def plan(window: Window | None = None, **changes) -> RunPlan:
         "intervals": {"usage": window},
         "scope": "scope",
         "fingerprint": "0123",
-        "touches": {("usage", "v1"): window},
+        "touches": {("usage", "v1"): [window]},
     }
     return RunPlan(**{**values, **changes})
 
@@ -67,6 +69,12 @@ def sent(ids, bodies=None, **columns) -> pd.DataFrame:
     )
     frame = frame.assign(row=pd.Series(range(len(ids)), dtype="int64"))
     return frame.assign(key=transaction_keys(frame["transaction_id"]), digest=digests(frame["body"]))
+
+
+def known(log: View, pairs: pd.DataFrame) -> list[int]:
+    """Of each pair: 0 where its id is not in the sent log, 1 where it is with the pair's body, 2 with another."""
+    found, own = log.lookup(pairs), binaries(digests(pairs["body"]))
+    return [0 if at not in found else 1 if found[at].digest == own[at] else 2 for at in range(len(pairs))]
 
 
 def letter(message_id: str | None = "m1", **changes) -> DeadLetter:

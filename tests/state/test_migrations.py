@@ -17,19 +17,18 @@ from etl.core.errors import ConfigError
 from etl.core.report import Counts
 from etl.state import migrations, schema
 from etl.state.database import Database
-from tests.state.building import days, plan, sent
+from tests.state.building import days, known, plan, sent
 
 DUMPS = Path(__file__).parent / "dumps"
 
 
 def restore(store, version: int) -> None:
     """Fill the empty database with the dump of ``version``."""
-    dump = (DUMPS / f"{store.database.backend}-{version}.sql").read_text()
-    if store.database.backend == "sqlite":
-        store.database._make_file()
+    dump = (DUMPS / f"{store.database.dialect.backend}-{version}.sql").read_text()
+    store.database.dialect.make(store.database.url)
     with store.database.writing_engine.connect() as connection:
         driver = connection.connection.driver_connection
-        if store.database.backend == "sqlite":
+        if store.database.dialect.backend == "sqlite":
             driver.executescript(dump)
         else:
             driver.execute(dump)
@@ -54,7 +53,7 @@ def test_every_earlier_version_is_brought_up_to_date(store, version):
     """What was recorded is there, and the next run works on it."""
     restore(store, version)
     with store.begin(plan()) as run:
-        assert run.lookup(sent(["a", "b", "c"])).tolist() == [1, 1, 0]
+        assert known(run, sent(["a", "b", "c"])) == [1, 1, 0]
         assert run.marks == {"part"}
         run.record(sent(["c"]), [], Counts())
         run.complete(Counts(), ())

@@ -15,15 +15,15 @@ import sqlalchemy as sa
 
 from etl.core.errors import StateError, WindowBusyError
 from etl.core.report import Counts
-from etl.state.locks import lock_path
-from tests.state.building import days, letter, plan, sent
+from etl.state.dialects.sqlite import file_of, lock_path
+from tests.state.building import days, known, letter, plan, sent
 
 HOLDER = """
 import sys
 from datetime import timedelta
 from etl.core.report import Counts
 from etl.state import open_state
-from tests.state.building import Clock, days, plan, sent
+from tests.state.building import Clock, days, known, plan, sent
 
 store = open_state(sys.argv[1], retention=timedelta(days=100), now=Clock())
 with store.begin(plan(days(0, 2))) as run:
@@ -81,7 +81,7 @@ def test_kill_9_frees_the_window_at_once(store, holder):
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
     with store.begin(plan(days(1, 3))) as run:
-        assert run.lookup(sent(["confirmed"])).tolist() == [1]
+        assert known(run, sent(["confirmed"])) == [1]
         assert statuses(store) == ["abandoned", "running"]
     assert "its process ended" in store.runs()["error"].iloc[-1]
 
@@ -122,7 +122,7 @@ def test_a_run_that_was_taken_over_commits_nothing_more(store, url):
                 with pytest.raises(StateError):
                     write()
             lost.stop(Counts(), RuntimeError("late"))
-            assert winner.lookup(sent(["before", "after"])).tolist() == [1, 0]
+            assert known(winner, sent(["before", "after"])) == [1, 0]
             winner.complete(Counts(), ())
             lost.lookup(sent(["before"]))
             lost.record(sent(["late"]), [], Counts())
@@ -134,7 +134,7 @@ def test_a_run_that_was_taken_over_commits_nothing_more(store, url):
 
 def take_lock_away(url, store) -> None:
     if url.startswith("sqlite"):
-        lock_path(store.database.path, "product").unlink()
+        lock_path(file_of(store.database.url), "product").unlink()
         return
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     cut = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
@@ -162,7 +162,7 @@ import sys
 from datetime import timedelta
 from etl.core.report import Counts
 from etl.state import open_state
-from tests.state.building import days, plan, sent
+from tests.state.building import days, known, plan, sent
 
 number = int(sys.argv[2])
 store = open_state(sys.argv[1], retention=timedelta(days=100))

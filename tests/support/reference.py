@@ -31,11 +31,13 @@ from etl.core import errors
 from etl.core.errors import EXIT_CODES, EtlError
 from etl.core.layouts import DEFAULT_CURSOR
 from etl.core.logs import EVENTS
+from etl.core.outcomes import TABLE
 from etl.core.report import FIELDS
 from etl.operations.alarms import ALARMS
 from etl.operations.metrics import FIGURES
-from etl.operations.report.advice import LETTERS, MEANINGS, STAGES
-from tests.support import cli_reference
+from etl.operations.report.advice import STAGES
+from etl.transform.mapping.directives import DIRECTIVES
+from tests.support import cli_reference, rooms
 
 DOCS = Path(__file__).parents[2] / "docs"
 _BLOCK = re.compile(r"(<!-- from the code: ([\w.-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -114,6 +116,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "config.source.logs": lambda: keys(LogsSource, OWN["logs"]),
     "config.source.warehouse": lambda: keys(WarehouseSource, OWN["warehouse"]),
     "config.subscriptions": lambda: keys(SubscriptionSection),
+    "directives": lambda: table(
+        "directive | meaning", ((f"`{d.name}`", d.meaning) for d in DIRECTIVES.values())
+    ),
     "config.destination": lambda: keys(Destination),
     "config.state": lambda: keys(State),
     "config.limits": lambda: keys(Limits),
@@ -124,8 +129,11 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "exit-codes": lambda: table("exit code | means", ((str(c), m) for c, m in EXIT_CODES.items())),
     "errors": _errors,
     "report-fields": lambda: table("field | meaning", ((f"`{f}`", m) for f, m in FIELDS.items())),
-    "outcomes": lambda: table("outcome | meaning", ((f"`{o}`", m) for o, m in MEANINGS.items())),
-    "letters": lambda: table("outcome | what to do", ((f"`{o}`", m) for o, m in LETTERS.items())),
+    "outcomes": lambda: table(
+        "outcome | meaning: it … | exit code",
+        ((f"`{o.name}`", o.meaning, str(o.exit_code)) for o in TABLE),
+    ),
+    "letters": lambda: table("outcome | what to do", ((f"`{o.name}`", o.advice) for o in TABLE if o.advice)),
     "stages": lambda: table(
         "stage | what is wrong, and what to do", ((f"`{s}`", m) for s, m in STAGES.items())
     ),
@@ -139,6 +147,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
             for name, (labels, text) in FIGURES.items()
         ),
     ),
+    "rooms": rooms.drawing,
     "alarms": lambda: table("alarm | fires when", ((f"`{name}`", text) for name, text in ALARMS.items())),
 }
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from etl.authoring.lints.finding import Finding, Lint, Problem
 from etl.authoring.lints.mapping import mapping_findings
-from etl.authoring.lints.pairs import Compiled, alike_ids, same_ids
+from etl.authoring.lints.pairs import Numbered, alike_ids, same_ids
 from etl.authoring.lints.sample import sample_findings
 from etl.authoring.lints.trigger import tested_paths, trigger_findings
 from etl.config import draft_config
 from etl.transform.fql import FqlError, compile_trigger
-from etl.transform.mapping import validation
+from etl.transform.mapping import compiler
+from etl.transform.mapping.directives import DIRECTIVES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Check:
-    """What ``etl check`` found: ``problems`` (lines of text, in the order of the file), else a config and its lints."""
+    """What ``etl check`` shows: ``problems`` (lines of text, in the order of the file), else a config and its lints."""
 
     config: Config | None
     problems: tuple[str, ...]
@@ -35,7 +36,7 @@ class Check:
 
 
 def check_config(path: str | Path, env: Mapping[str, str]) -> Check:
-    """Read a config and tell everything about it at once, whether it can be loaded or not.
+    """Read a config and collect everything about it at once, whether it can be loaded or not.
 
     Raises:
         ConfigError: the file cannot be read.
@@ -43,8 +44,8 @@ def check_config(path: str | Path, env: Mapping[str, str]) -> Check:
     draft = draft_config(path, env)
     for key, text in _problems(_subscriptions_of(draft)):
         draft.document.problem(key, text)
-    found = tuple(lints(draft.config)) if draft.config and not draft.document.problems else ()
-    return Check(draft.config, draft.document.messages(), found)
+    surprises = tuple(lints(draft.config)) if draft.config and not draft.document.problems else ()
+    return Check(draft.config, draft.document.messages(), surprises)
 
 
 def problems(config: Config) -> list[Problem]:
@@ -52,8 +53,8 @@ def problems(config: Config) -> list[Problem]:
 
     Every event would be rejected, or some billed once where twice was meant: no run accepts such a config.
     """
-    found = _problems(dict(enumerate(config.subscriptions)))
-    return [Problem(config.where(*key), text) for key, text in found]
+    keyed = _problems(dict(enumerate(config.subscriptions)))
+    return [Problem(config.where(*key), text) for key, text in keyed]
 
 
 def lints(config: Config, sample: Roots | None = None) -> list[Lint]:
@@ -63,9 +64,9 @@ def lints(config: Config, sample: Roots | None = None) -> list[Lint]:
     Subscriptions with problems have no lints.
     """
     subscriptions = dict(enumerate(config.subscriptions))
-    found = [*_alone(subscriptions), *_together(subscriptions), *_sampled(subscriptions, sample)]
-    found.sort(key=lambda placed: placed[0])
-    return [_placed(config, position, finding) for position, finding in found]
+    placed = [*_alone(subscriptions), *_together(subscriptions), *_sampled(subscriptions, sample)]
+    placed.sort(key=lambda pair: pair[0])
+    return [_placed(config, position, finding) for position, finding in placed]
 
 
 def _placed(config: Config, position: int, finding: Finding) -> Lint:
@@ -87,7 +88,7 @@ def _problems(subscriptions: Mapping[int, Subscription]) -> Iterator[tuple[KeyPa
             compile_trigger(subscription.trigger)
         except FqlError as error:
             yield (*here, "trigger"), str(error).removeprefix("the trigger ")
-        for text in validation.problems(subscription.mapping):
+        for text in compiler.problems(subscription.mapping):
             yield _mapping_problem((*here, "mapping"), text)
     for position, text in same_ids(_compiled(subscriptions)):
         yield ("subscriptions", position, "mapping", "transaction_id"), text
@@ -101,19 +102,19 @@ def _mapping_problem(key: KeyPath, text: str) -> tuple[KeyPath, str]:
 
 def _near_directive(wrong: str) -> str:
     name = wrong.removeprefix("has an invalid directive: ")
-    near = get_close_matches(name, validation.DIRECTIVES, n=1) if name != wrong else []
+    near = get_close_matches(name, DIRECTIVES, n=1) if name != wrong else []
     return f'; did you mean "{near[0]}"?' if near else ""
 
 
-def _compiled(subscriptions: Mapping[int, Subscription]) -> list[Compiled]:
+def _compiled(subscriptions: Mapping[int, Subscription]) -> list[Numbered]:
     """Those whose trigger parses."""
-    found = []
+    compiled = []
     for position, subscription in subscriptions.items():
         try:
-            found.append(Compiled(position, subscription, compile_trigger(subscription.trigger)))
+            compiled.append(Numbered(position, subscription, compile_trigger(subscription.trigger)))
         except FqlError:
             continue
-    return found
+    return compiled
 
 
 # --------------------------------------------------------------------------------------------------- lints

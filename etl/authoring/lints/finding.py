@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from etl.transform.mapping.directives import DIRECTIVES
+
 if TYPE_CHECKING:
     from etl.config.document import KeyPath
 
@@ -70,21 +72,9 @@ CODES: Final[dict[str, str]] = {
     "fql-negation-missing": "a negated condition is false where its field is missing",
     "fql-match-pattern": "match() with a pattern it does not know",
     "fql-cut-at-end": "the last word loses its end",
-    "path-form": "a path with syntax Segment does not know",
-    "path-unknown-field": "a path that begins with no field of a track event",
     "raw-path": "a path that is sent as text",
     "raw-template": "a template that is sent as text",
-    "template-dollar": '"$." inside a template finds nothing',
-    "template-logic": "sections, helpers and filters in a template find nothing",
-    "liquid-fails": "a liquid template that fails",
-    "if-blank": '"blank" is inverted',
-    "if-else-ignored": 'an "else" of null, 0, false or "" is ignored',
-    "if-exists-template": "a template always exists",
-    "case-operator": "an operator @case does not know",
-    "json-mode-case": "an @json mode in the wrong case yields nothing",
-    "merge-direction": "an @merge without a direction, or in the wrong case",
-    "replace-dollar": "dollar signs in a replacement have a meaning",
-    "replace-literal": "a pattern that looks like a regular expression",
+    **{code: text for directive in DIRECTIVES.values() for code, text in directive.codes.items()},
     "array-directive": "an unknown directive inside a list",
     "field-dropped": "a field that is no field of a usage event",
     "field-leaks": "a field Segment sends by mistake",

@@ -1,21 +1,25 @@
 """Surprises in mappings: what the five fields will hold, where that is hardly what their author meant.
 
-Source of the rules: SEGMENT_SEMANTICS §2 to §6, FACTS §1.4 for ids, DESIGN §8 for times.
+Source of the rules: Segment's documentation of mappings and of its Metronome destination, and Metronome's API
+reference on usage events and their ids.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from etl.authoring.lints.directives import directive_findings
-from etl.authoring.lints.expression import Directive, Raw, directive_of, reads, segments, walk
 from etl.authoring.lints.finding import Finding
 from etl.core.subscription import FIELDS
-from etl.transform.mapping.validation import DIRECTIVES
+from etl.transform.javascript.values import split_path
+from etl.transform.mapping.directive import no_text
+from etl.transform.mapping.directives import DIRECTIVES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+    from etl.config.document import KeyPath
 
 #: Times that say when an event was delivered: a redelivery changes them.
 _DELIVERY_TIMES = frozenset({"receivedAt", "sentAt", "received_at", "sent_at", "loaded_at", "uuid_ts"})
@@ -26,7 +30,7 @@ _LEAKING_FIELD = "dynamicAuthSettings"
 def mapping_findings(mapping: Any) -> Iterator[Finding]:
     """Everything surprising about one mapping; keys are relative to it."""
     for node in walk(mapping):
-        yield from _directive(node) if isinstance(node, Directive) else _raw(node)
+        yield from _directive(node) if isinstance(node, Node) else _raw(node)
     if not isinstance(mapping, dict) or directive_of(mapping):
         return
     yield from _fields(mapping)
@@ -34,16 +38,18 @@ def mapping_findings(mapping: Any) -> Iterator[Finding]:
     yield from _timestamp(mapping.get("timestamp"))
 
 
-def _directive(node: Directive) -> Iterator[Finding]:
-    in_list = any(isinstance(part, int) for part in node.key)
-    if in_list and node.name not in DIRECTIVES:
+def _directive(node: Node) -> Iterator[Finding]:
+    directive = DIRECTIVES.get(node.name)
+    if directive is not None:
+        for code, message, fix in directive.lint(node.argument):
+            yield Finding(code, message, fix, node.key)
+    elif any(isinstance(part, int) for part in node.key):
         yield Finding(
             "array-directive",
             f"{node.name} is no directive; inside a list Segment notices only when an event gets there, and fails",
             "Write the directive that was meant.",
             node.key,
         )
-    yield from directive_findings(node)
 
 
 def _raw(node: Raw) -> Iterator[Finding]:
@@ -107,7 +113,7 @@ def _transaction_id(value: Any) -> Iterator[Finding]:
 
 
 def _timestamp(value: Any) -> Iterator[Finding]:
-    times = {first for path in reads(value) for first in segments(path)[:1]} & _DELIVERY_TIMES
+    times = {first for path in reads(value) for first in split_path(path)[:1]} & _DELIVERY_TIMES
     for name in sorted(times):
         yield Finding(
             "timestamp-delivery",
@@ -127,3 +133,58 @@ def _timestamp(value: Any) -> Iterator[Finding]:
 def _epoch(value: Any) -> str:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return ", and as a number it means milliseconds" if number else ""
+
+
+# -------------------------------------------------------------------------------------- a mapping as a tree
+
+
+@dataclass(frozen=True)
+class Node:
+    """``{"@name": argument}``; ``key`` leads to it, its own name included."""
+
+    name: str
+    argument: Any
+    key: KeyPath
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A value that is sent as it stands."""
+
+    value: Any
+    key: KeyPath
+
+
+def directive_of(value: Any) -> tuple[str, Any] | None:
+    """Name and argument where ``value`` is a directive: an object with a key that begins with ``@``."""
+    if not isinstance(value, dict):
+        return None
+    return next(((key, argument) for key, argument in value.items() if key.startswith("@")), None)
+
+
+def walk(value: Any, key: KeyPath = ()) -> Iterator[Node | Raw]:
+    """Every directive and every raw scalar in ``value``, outermost first."""
+    if directive := directive_of(value):
+        name, argument = directive
+        yield Node(name, argument, (*key, name))
+        known = DIRECTIVES.get(name)
+        inside = walk(known.values(argument) if known else no_text(argument), (*key, name))
+        yield from inside if known is None or known.sends else _nodes(inside)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from walk(item, (*key, name))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from walk(item, (*key, number))
+    else:
+        yield Raw(value, key)
+
+
+def _nodes(walked: Iterable[Node | Raw]) -> Iterator[Node]:
+    return (node for node in walked if isinstance(node, Node))
+
+
+def reads(value: Any) -> list[str]:
+    """The paths of the event that ``value`` reads, without ``$.``; ``""`` stands for one that is computed."""
+    nodes = [node for node in _nodes(walk(value)) if node.name in DIRECTIVES]
+    return [path for node in nodes for path in DIRECTIVES[node.name].reads(node.argument)]

@@ -1,4 +1,4 @@
-"""Two subscriptions that can match one event and give it one id: Metronome would keep only the first (DESIGN §8)."""
+"""Two subscriptions that can match one event and give it one id: Metronome would keep only the first."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from etl.authoring.lints.expression import bare, directive_of
 from etl.authoring.lints.finding import Finding
+from etl.authoring.lints.mapping import directive_of
 from etl.config.versions import span
 from etl.transform.fql.disjoint import provably_disjoint
+from etl.transform.javascript.values import strip_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Compiled:
+class Numbered:
     """A subscription whose trigger parses; ``position``: its place in the config."""
 
     position: int
@@ -35,14 +36,14 @@ class Compiled:
         return mapping.get("transaction_id") if isinstance(mapping, dict) else None
 
 
-def same_ids(compiled: Sequence[Compiled]) -> Iterator[tuple[int, str]]:
+def same_ids(compiled: Sequence[Numbered]) -> Iterator[tuple[int, str]]:
     """Position and problem of each subscription that shares an earlier one's expression and may share its events."""
     for one, other in _may_meet(compiled):
         if _text(one.transaction_id) == _text(other.transaction_id):
             yield other.position, _same(one)
 
 
-def alike_ids(compiled: Sequence[Compiled]) -> Iterator[tuple[int, Finding]]:
+def alike_ids(compiled: Sequence[Numbered]) -> Iterator[tuple[int, Finding]]:
     """The same for expressions that differ and can yield one id all the same."""
     for one, other in _may_meet(compiled):
         differ = _text(one.transaction_id) != _text(other.transaction_id)
@@ -51,7 +52,7 @@ def alike_ids(compiled: Sequence[Compiled]) -> Iterator[tuple[int, Finding]]:
             yield other.position, _alike(one, min(shared))
 
 
-def _may_meet(compiled: Sequence[Compiled]) -> Iterator[tuple[Compiled, Compiled]]:
+def _may_meet(compiled: Sequence[Numbered]) -> Iterator[tuple[Numbered, Numbered]]:
     """Pairs that one event may match both of."""
     for one, other in combinations(compiled, 2):
         if one.transaction_id is None or other.transaction_id is None:
@@ -61,7 +62,7 @@ def _may_meet(compiled: Sequence[Compiled]) -> Iterator[tuple[Compiled, Compiled
             yield one, other
 
 
-def _same(one: Compiled) -> str:
+def _same(one: Numbered) -> str:
     return (
         f'is the same as that of subscriptions[{one.position}] ("{one.subscription.name}"), and one event can match '
         "both triggers: Metronome would keep only the first of the two. Give each its own ids, as in "
@@ -69,7 +70,7 @@ def _same(one: Compiled) -> str:
     )
 
 
-def _alike(one: Compiled, shape: str) -> Finding:
+def _alike(one: Numbered, shape: str) -> Finding:
     return Finding(
         "transaction-id-shared",
         f'transaction_id can be the same as that of subscriptions[{one.position}] ("{one.subscription.name}"), both '
@@ -94,7 +95,7 @@ def _shapes(expression: Any) -> frozenset[str]:
     """What an id can look like, with ``{path}`` for what comes from the event."""
     name, argument = directive_of(expression) or ("", None)
     if name in {"@path", "@template"} and isinstance(argument, str):
-        return frozenset({f"{{{bare(argument)}}}" if name == "@path" else _filled(argument)})
+        return frozenset({f"{{{strip_root(argument)}}}" if name == "@path" else _filled(argument)})
     if name == "@literal":
         return _shapes(argument)
     if name == "@if" and isinstance(argument, dict):

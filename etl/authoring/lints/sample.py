@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from etl.authoring.lints.expression import reads, segments
 from etl.authoring.lints.finding import Finding
+from etl.authoring.lints.mapping import reads
 from etl.transform import columns
-from etl.transform.javascript.values import UNDEFINED
+from etl.transform.javascript.values import UNDEFINED, split_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from etl.authoring.lints.pairs import Compiled
+    from etl.authoring.lints.pairs import Numbered
     from etl.transform.columns.tracks import Roots
 
 #: From this share of the matching events on, a missing customer_id is worth a word.
@@ -27,10 +27,10 @@ LARGEST_EXACT = 2**53
 _EARLIEST_MILLISECONDS = 10**11
 
 
-def sample_findings(compiled: Compiled, sample: Roots) -> Iterator[Finding]:
+def sample_findings(one: Numbered, sample: Roots) -> Iterator[Finding]:
     """What the events that match the trigger show; keys are relative to the mapping."""
-    mapping = compiled.subscription.mapping
-    mask, _ = compiled.trigger.matches(sample)
+    mapping = one.subscription.mapping
+    mask, _ = one.trigger.matches(sample)
     if not isinstance(mapping, dict) or not mask.any():
         return
     events = sample.take(np.flatnonzero(mask))
@@ -41,8 +41,8 @@ def sample_findings(compiled: Compiled, sample: Roots) -> Iterator[Finding]:
 
 def _cells(expression: Any, events: Roots) -> dict[str, list[Any]]:
     """For each path the expression reads, what the events hold there."""
-    found = {path: tuple(segments(path)) for path in reads(expression)}
-    return {path: columns.cells(events.column(keys)) for path, keys in found.items() if keys}
+    paths = {path: split_path(path) for path in reads(expression)}
+    return {path: columns.cells(events.column(keys)) for path, keys in paths.items() if keys}
 
 
 def _customer_id(expression: Any, events: Roots) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""What each outcome means, and how to put a dead letter right. Pure."""
+"""How to put a dead letter right. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from etl.core.outcomes import BY_NAME
 from etl.core.windows import rfc3339
 
 if TYPE_CHECKING:
@@ -15,32 +16,7 @@ if TYPE_CHECKING:
     from etl.operations.report.completeness import Completeness
     from etl.operations.report.dead_letters import Reason
 
-#: What became of a pair, in words.
-MEANINGS = {
-    "sent": "Metronome confirmed it.",
-    "already_sent": "An earlier run had sent it, with the same content. Runs read the last hours again on purpose.",
-    "duplicate": "The same run met its id more than once; it counts once.",
-    "drift": "Its id was sent before with other content. Metronome keeps the first.",
-    "too_old": "Older than Metronome takes events; not sent.",
-    "in_future": "More than 24 hours ahead; held, and sent by itself once it is due.",
-    "rejected": "It could not be made into a usage event, or Metronome refused it.",
-    "unsent": "The run stopped first; the next run takes it up.",
-}
-
-#: What to do about dead letters of an outcome; of rejected ones, by stage.
-LETTERS = {
-    "drift": "Two different events share a transaction_id, or an event was changed after it was billed. Find out which "
-    "is right: the first is on the invoice. To bill both, their transaction_id must differ (a mapping with more in it); "
-    "to correct the first, use a credit in Metronome. Otherwise discard the letter.",
-    "too_old": "Metronome takes no events older than 34 days, so these cannot be ingested any more. Bill them by other "
-    "means (an invoice adjustment) and discard the letters. If there are many, the rows reach the source late: look at "
-    "its delay, and at destination.max_age.",
-    "in_future": "Nothing to do if the time is right: a run sends them once they are due. If it is wrong, look at the "
-    "clock of whoever writes timestamp, and discard the letters so that they are not billed later.",
-    "unreadable": "The row could not be read, so nobody knows whether it was billable. Look at the file at the line "
-    "named, repair or replace it, and run its time again; then discard the letter.",
-}
-
+#: What to do about rejected pairs, by the stage at which they were.
 STAGES = {
     "subscription": "The subscription's trigger cannot be applied to the event; Segment fails on it, too. "
     "Put the event right where it is stored, then retry; or correct the trigger.",
@@ -63,7 +39,6 @@ _CORRECTED = (
     " Correct the mapping, say from when that applies (the key from), then retry: what was never billed is mapped as"
     " corrected. See docs/operating.md, Dead letters."
 )
-_RETRIED = ("rejected", "drift")
 
 
 @dataclass(frozen=True)
@@ -76,7 +51,7 @@ class Advice:
 
 def advice(reason: Reason, config: str) -> Advice:
     """How to put letters of this reason right."""
-    text = LETTERS.get(reason.outcome) or STAGES.get(reason.stage, _AGAIN) + _CORRECTED
+    text = BY_NAME[reason.outcome].advice or STAGES.get(reason.stage, _AGAIN) + _CORRECTED
     return Advice(text, tuple(_commands(reason, config)))
 
 
@@ -84,9 +59,9 @@ def _commands(reason: Reason, config: str) -> Iterator[str]:
     which = f"-c {shlex.quote(config)} --outcome {reason.outcome}"
     which += f" --stage {reason.stage}" if reason.stage else ""
     yield f"etl dead-letters list {which}"
-    if reason.outcome in _RETRIED:
+    if BY_NAME[reason.outcome].retry:
         yield f"etl dead-letters retry {which}"
-    if reason.outcome != "in_future":
+    if not BY_NAME[reason.outcome].held:
         yield f'etl dead-letters discard {which} --why "…"'
 
 

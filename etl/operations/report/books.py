@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import sqlalchemy as sa
 
-from etl.core.report import OUTCOMES
+from etl.core.outcomes import LETTERS, OUTCOMES
 from etl.core.sql import statement
+from etl.core.windows import Window
 from etl.state.schema import microseconds, runs
 from etl.state.sent_log.rows import restored
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 LISTED = 500
 #: Distances between runs that the usual one is taken from.
 _DISTANCES = 200
-_TO_LOOK_AT = ("rejected", "drift", "too_old", "in_future", "unreadable")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,16 @@ class RunLine:
     @property
     def to_look_at(self) -> int:
         """Pairs and rows of this run that somebody should look at."""
-        return sum(self.counts.get(name, 0) for name in _TO_LOOK_AT)
+        return sum(self.counts.get(name, 0) for name in LETTERS)
+
+
+@dataclass(frozen=True)
+class Left:
+    """Pairs of a subscription that a stopped run had matched and not sent, and its window."""
+
+    subscription: str
+    window: Window
+    pairs: int
 
 
 @dataclass
@@ -64,6 +73,7 @@ class Books:
     """``totals`` and ``subscriptions`` (by name) hold the sums of the runs' counts, named as in the run's report.
 
     ``listed``: the newest runs, newest first. ``first``/``last``: the least and the greatest epoch.
+    ``left``: what stopped runs left, as far as no later run has taken their windows up.
     ``usual``: the usual distance between two complete scheduled runs; None when there are too few to tell.
     """
 
@@ -73,6 +83,7 @@ class Books:
     statuses: Counter[str] = field(default_factory=Counter)
     totals: Counter[str] = field(default_factory=Counter)
     subscriptions: dict[str, Counter[str]] = field(default_factory=dict)
+    left: list[Left] = field(default_factory=list)
     listed: deque[RunLine] = field(default_factory=lambda: deque(maxlen=LISTED))
     #: By hour of their start: requests repeated, and the most that the schedule was behind.
     retries: Counter[datetime] = field(default_factory=Counter)
@@ -97,6 +108,7 @@ class Books:
         self.statuses[run.status] += 1
         self.listed.appendleft(run)
         self._count(run.counts)
+        self._take_up(run)
         hour = run.started.replace(minute=0, second=0, microsecond=0)
         self.retries[hour] += run.counts.get("retries", 0)
         if run.behind is not None:
@@ -106,6 +118,20 @@ class Books:
         if since_last is not None:
             self._distances.append(since_last.total_seconds())
 
+    def _take_up(self, run: RunLine) -> None:
+        """A run bills again what its window holds, so it alone says what of that is left."""
+        if run.status == "running":
+            return
+        pairs, window = run.counts.get("by_subscription", {}), Window(run.since, run.until)
+        self.left = [one for one in self.left if one.subscription not in pairs or not _holds(window, one)]
+        if run.status != "complete":
+            self.left += [Left(name, window, of["unsent"]) for name, of in pairs.items() if of["unsent"]]
+
+    @property
+    def unsent(self) -> int:
+        """Pairs that nobody has sent or listed yet."""
+        return sum(one.pairs for one in self.left)
+
     def _count(self, counts: dict[str, Any]) -> None:
         self.totals.update({name: n for name, n in counts.items() if isinstance(n, int)})
         for name, pairs in counts.get("by_subscription", {}).items():
@@ -113,8 +139,12 @@ class Books:
 
     @property
     def adds_up(self) -> bool:
-        """The identity of DESIGN §1: every matched pair has exactly one outcome."""
+        """The identity: every matched pair has exactly one outcome."""
         return self.totals["matched"] == sum(self.totals[outcome] for outcome in OUTCOMES)
+
+
+def _holds(window: Window, left: Left) -> bool:
+    return window.since <= left.window.since and left.window.until <= window.until
 
 
 def books(connection: sa.Connection, scope: Scope) -> Books:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from etl.core.windows import ALL_TIME, Window, merge
+from etl.core.windows import ALL_TIME, Window, merge, without
 from etl.pipeline.schedule import lifetime
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _of(versions: Sequence[Subscription], history: History | None, scope: Scope)
     expected = lives.clamp(start or parts[0].since, scope.at)
     if expected.empty and not parts:
         return None
-    missing = _without(expected, parts)
+    missing = without([expected], parts)
     up_to = missing[0].since if missing and missing[0].since > expected.since else None
     if not missing:
         up_to = parts[-1].until if parts else None
@@ -65,16 +65,6 @@ def _of(versions: Sequence[Subscription], history: History | None, scope: Scope)
         not missing and late is None and bool(parts) and parts[-1].until == lifetime(versions, ALL_TIME).until
     )
     return Completeness(versions[0].name, parts, missing, up_to, ended, start is not None)
-
-
-def _without(whole: Window, parts: Sequence[Window]) -> list[Window]:
-    """What of ``whole`` lies in none of ``parts`` (disjoint, in order)."""
-    left, since = [], whole.since
-    for part in parts:
-        left.append(Window(since, min(part.since, whole.until)))
-        since = max(since, part.until)
-    left.append(Window(since, whole.until))
-    return [window for window in left if not window.empty]
 
 
 def up_to(found: Sequence[Completeness]) -> datetime | None:

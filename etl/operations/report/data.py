@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from etl.core.outcomes import ENDS, OUTCOMES
 from etl.operations.report.books import Books, Volumes, books, volumes
 from etl.operations.report.completeness import Completeness, completeness, up_to
 from etl.operations.report.dead_letters import Letters, letters
-from etl.pipeline import wiring
+from etl.pipeline.planning import outlook_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
-
-    import sqlalchemy as sa
 
     from etl.config import Config
     from etl.operations.report.scope import Scope
@@ -45,6 +45,27 @@ class ReportData:
         return sum(len(one.missing) for one in self.completeness)
 
     @property
+    def ends(self) -> Counter[str]:
+        """Pairs by what became of them: of a run as it counted them, of a period as they stand now, each pair once."""
+        if self.scope.run_id:
+            return Counter({name: self.books.totals[name] for name in OUTCOMES})
+        sent, unsent = self.books.billed, self.books.unsent
+        return Counter({name: self.letters.open[name] for name in ENDS}) + Counter(sent=sent, unsent=unsent)
+
+    @property
+    def subscriptions(self) -> dict[str, Counter[str]]:
+        """The same of each subscription."""
+        if self.scope.run_id:
+            return self.books.subscriptions
+        found = {name: Counter(sent=number) for name, number in self.volumes.subscriptions.items()}
+        letters = self.letters.by_subscription.items()
+        left = [(one.subscription, Counter(unsent=one.pairs)) for one in self.books.left]
+        for name, more in (*letters, *left):
+            if name:
+                found[name] = found.get(name, Counter()) + more
+        return found
+
+    @property
     def unlisted(self) -> int:
         """Usage events that the runs counted and the sent log does not hold under them."""
         return self.books.billed - self.volumes.events
@@ -55,8 +76,8 @@ def collect(config: Config, state: StateStore, scope: Scope, *, with_events: boo
 
     One transaction, so that the figures belong together while a run goes on.
     """
-    histories = wiring.histories_of(config, state)
-    with state.database.reading() as connection, _snapshot(connection):
+    outlook = outlook_of(config, state)
+    with state.database.snapshot() as connection:
         found = books(connection, scope)
         return ReportData(
             scope=scope,
@@ -65,17 +86,6 @@ def collect(config: Config, state: StateStore, scope: Scope, *, with_events: boo
             books=found,
             volumes=volumes(connection, scope, found),
             letters=letters(connection, scope, found, events=with_events),
-            completeness=completeness(config.subscriptions, histories, scope),
+            completeness=completeness(outlook.everything, outlook.histories, scope),
             with_events=with_events,
         )
-
-
-def _snapshot(connection: sa.Connection) -> sa.RootTransaction:
-    """A transaction in which every statement sees the same state."""
-    if connection.dialect.name == "postgresql":
-        connection.execution_options(isolation_level="REPEATABLE READ")
-    else:
-        # Counting sorts the rows counted, and a month may hold many millions: that belongs on the disk.
-        driver: Any = connection.connection.driver_connection
-        driver.execute("PRAGMA temp_store = FILE")
-    return connection.begin()

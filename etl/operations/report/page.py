@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from etl.core.report import OUTCOMES
+from etl.core.outcomes import BY_NAME, ENDS, OUTCOMES, ROWS
 from etl.core.windows import rfc3339
 from etl.operations.report import plots, wording
-from etl.operations.report.advice import MEANINGS, advice, fill_gap
+from etl.operations.report.advice import advice, fill_gap
 from etl.operations.report.plots import Series, series
 from etl.operations.report.verdict import verdict
 
@@ -36,22 +36,28 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 def render(data: ReportData) -> str:
     """The page. The same data give the same text."""
-    style, script = _text("report.css"), _text("report.js")
+    style, script = f"{_text('report.css')}\n{plots.colours()}", _text("report.js")
     return _environment().get_template("report.html").render(
         data=data,
         verdict=verdict(data),
         title=_title(data),
         policy=_policy(style, script),
-        # Both are files of this package, and hold nothing else.
+        # Both are files of this package and its table of colours, and hold nothing else.
         style=Markup(style),  # noqa: S704
         script=Markup(script),  # noqa: S704
-        outcomes=[(name, data.books.totals[name], MEANINGS[name]) for name in OUTCOMES],
+        ends=[(name, data.ends[name], f"It {BY_NAME[name].meaning}.") for name in _names(data)],
+        names=_names(data),
         outcome_bar=_outcome_bar(data),
         times=_times(data),
         lag=_lag(data),
         retries=_retries(data),
         lines=[(one, _line(one, data.scope.window)) for one in data.completeness],
     )  # fmt: skip
+
+
+def _names(data: ReportData) -> tuple[str, ...]:
+    """The outcomes of a run; of a period only what a pair is in the end."""
+    return OUTCOMES if data.scope.run_id else ENDS
 
 
 def _title(data: ReportData) -> str:
@@ -85,21 +91,19 @@ def _environment() -> Environment:
         "meter": plots.meter,
         "advice": advice,
         "fill_gap": fill_gap,
-        "OUTCOMES": OUTCOMES,
+        "ROWS": ROWS,
     }
     return environment
 
 
 def _outcome_bar(data: ReportData) -> Markup:
-    totals = data.books.totals
-    told = [f"{name} {totals[name]:,}" for name in OUTCOMES if totals[name]]
+    ends, whole = data.ends, data.ends.total()
+    told = [f"{name} {ends[name]:,}" for name in OUTCOMES if ends[name]]
     parts = [
-        plots.Part(
-            name, totals[name], f"{name}: {totals[name]:,} ({wording.share(totals[name], totals['matched'])})"
-        )
+        plots.Part(name, ends[name], f"{name}: {ends[name]:,} ({wording.share(ends[name], whole)})")
         for name in OUTCOMES
     ]
-    return plots.bar(f"{totals['matched']:,} matched pairs: {', '.join(told)}", parts)
+    return plots.bar(f"{whole:,} pairs: {', '.join(told)}", parts)
 
 
 def _times(data: ReportData) -> tuple[Series, Markup]:

@@ -13,8 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from etl.core.outcomes import TABLE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from etl.core.outcomes import Outcome
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -66,6 +70,26 @@ def series(hours: Mapping[datetime, Any], together: Callable[[Iterable[Any]], An
 def _begin(hour: datetime, step: timedelta) -> datetime:
     origin = _MONDAY if step == timedelta(days=7) else _EPOCH
     return hour - (hour - origin) % step
+
+
+def colours() -> str:
+    """The style of the outcomes: a variable and a class ``o-NAME`` each. Those of rows are hatched."""
+    light, dark = (
+        " ".join(f"--{outcome.name}: {outcome.colours[ground]};" for outcome in TABLE) for ground in (0, 1)
+    )
+    return "\n".join(
+        (
+            f":root {{ {light} }}",
+            f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}",
+            *(f".o-{outcome.name} {{ {_filling(outcome)} }}" for outcome in TABLE),
+        )
+    )
+
+
+def _filling(outcome: Outcome) -> str:
+    colour = f"var(--{outcome.name})"
+    hatched = f"background: repeating-linear-gradient(45deg, {colour} 0 2px, var(--card) 2px 4px);"
+    return hatched if outcome.of == "row" else f"fill: {colour}; background: {colour};"
 
 
 _HEIGHT, _TOP, _BOTTOM = 190, 22, 24

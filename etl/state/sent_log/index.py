@@ -15,8 +15,9 @@ import numpy as np
 import sqlalchemy as sa
 
 from etl.core.ids import words_of
+from etl.state.dialects import dialect_of
 from etl.state.schema import IN_BINARY, sent_keys, sent_log
-from etl.state.sent_log.rows import members, restored
+from etl.state.sent_log.rows import restored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -143,8 +144,9 @@ def find(connection: sa.Connection, wanted: Mapping[int, np.ndarray]) -> Iterato
     """The stored rows of the keys that are wanted of each segment, a part at a time: ``(segment, matches)``."""
     parts = [segment * PARTS + _parts(keys) for segment, keys in wanted.items()]
     asked = np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64)
+    among = dialect_of(connection).among
     for start in range(0, len(asked), _PARTS_AT_ONCE):
-        some = members(sent_keys.c.part, asked[start : start + _PARTS_AT_ONCE], connection.dialect.name)
+        some = among(sent_keys.c.part, asked[start : start + _PARTS_AT_ONCE].tolist())
         query = sa.select(sent_keys.c.part, sent_keys.c.entries).where(some)
         for number, data in connection.execute(query, execution_options=IN_BINARY):
             segment, part = divmod(number, PARTS)

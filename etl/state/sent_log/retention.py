@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from etl.core.outcomes import HELD
 from etl.state.schema import dead_letters, marks, runs, sent_log, sent_segments
 from etl.state.sent_log import index as keyindex
 from etl.state.sent_log.rows import storable
@@ -45,7 +46,7 @@ def _prune_small(connection: sa.Connection, before: datetime) -> None:
     connection.execute(dead_letters.delete().where(old, columns.status != "open"))
     # An open letter stays until somebody closes it, but what the event held does not; held pairs are still to be sent.
     emptied = dead_letters.update().where(
-        old, columns.outcome != "in_future", columns.event.is_not(None) | columns.body.is_not(None)
+        old, columns.outcome.not_in(HELD), columns.event.is_not(None) | columns.body.is_not(None)
     )
     connection.execute(emptied.values(event=None, body=None))
 

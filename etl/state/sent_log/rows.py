@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from functools import lru_cache
-from itertools import count as count_from
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,24 +11,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
-from etl.core.hashing import WIDTH
 from etl.core.ids import key_words
 from etl.state.schema import labels, sent_log, take_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 SAME = ("segment", "run", "sent_at")
 COLUMNS = ("transaction_id", "subscription", "customer_id", "event_type", "event_time")
-_INTO = f"{sent_log.name} ({', '.join((*SAME, 'number', 'digest', *COLUMNS))})"
+INTO = f"{sent_log.name} ({', '.join((*SAME, 'number', 'digest', *COLUMNS))})"
 
 # Neither database keeps every string that JSON can hold: PostgreSQL no U+0000, none of them half a surrogate pair.
 # Such a text is kept as this mark (which no sensible text begins with) and its ASCII JSON.
 _ESCAPED = "\ufdd0"
 _BEYOND_ASCII = 0x80
-
-#: Rows in one INSERT, where SQLite takes that many values: 32,766 unless it was built otherwise.
-_MOST_ROWS = 4_000
 
 
 def storable(text: str) -> str:
@@ -163,109 +156,6 @@ class Labels:
     def rolled_back(self) -> None:
         """What was added is not there."""
         self._added = {}
-
-
-def insert_rows(
-    connection: sa.Connection,
-    same: Sequence[int],
-    first: int,
-    digests: pd.Series,
-    columns: Sequence[pa.Array],
-) -> None:
-    """Append rows the fastest way the database has.
-
-    ``same``: what all rows have in the columns ``SAME``. ``first``: the number of the first row; the others follow.
-    ``digests``: dtype ``binary[16]``. ``columns``: the values of the others, in the order of ``COLUMNS``.
-    """
-    driver: Any = connection.connection.driver_connection
-    if connection.dialect.name == "postgresql":
-        numbers = range(first, first + len(digests))
-        with driver.cursor() as cursor, cursor.copy(f"COPY {_INTO} FROM STDIN") as copy:
-            for row in zip(numbers, binaries(digests), *map(listed, columns), strict=True):
-                copy.write_row((*same, *row))
-        return
-    packed = key_words(digests)
-    # Many rows a statement, and few parameters: between two statements, and while it takes parameters, SQLite's thread
-    # holds or awaits the interpreter's lock, which made a row cost twice as much while other threads were busy. So
-    # numbers are counted by SQLite, digests cut out of one value, and what all rows have in common is given once.
-    values_left = driver.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) - len(SAME) - 2
-    once = tuple(_is_one_number(column) for column in columns)
-    own = [column for column, is_one in zip(columns, once, strict=True) if not is_one]
-    common = [column[0].as_py() for column, is_one in zip(columns, once, strict=True) if is_one]
-    start = 0
-    for count in _counts(len(packed), min(values_left // len(COLUMNS), _MOST_ROWS)):
-        digest = packed[start : start + count].tobytes()
-        # As Python's objects, values take many times the room they have in columns.
-        values = _by_row([listed(column.slice(start, count)) for column in own])
-        driver.execute(_insert(count, once), [*same, first + start, digest, *common, *values])
-        start += count
-
-
-def _is_one_number(column: pa.Array) -> bool:
-    """Whether it holds the same number in every row: as a rule there are few subscriptions, and often one."""
-    if not pa.types.is_integer(column.type) or column.null_count:
-        return False
-    edges = pc.min_max(column)
-    return bool(edges["min"] == edges["max"])
-
-
-def _counts(rows: int, most: int) -> Iterator[int]:
-    """``rows`` as a sum of few different numbers: the driver keeps statements, and each of these takes a megabyte."""
-    count = most
-    while rows:
-        while count > rows:
-            count = max(1, count // 8)
-        yield count
-        rows -= count
-
-
-def _by_row(columns: Sequence[Sequence[Any]]) -> list[Any]:
-    """The values of the first row, then of the second, and so on."""
-    width = len(columns)
-    values: list[Any] = [None] * (width * len(columns[0]))
-    for at, column in enumerate(columns):
-        values[at::width] = column
-    return values
-
-
-@lru_cache(32)
-def _insert(count: int, once: tuple[bool, ...]) -> str:
-    """The statement for so many rows, and which of ``COLUMNS`` are given once for all of them.
-
-    Its parameters: ``SAME``, the number of the first row, the digests in a row, what is given once; then each row's own.
-    What is computed is written once, not in each row: SQLite compares such terms, each with every other, as it compiles.
-    """
-    number, digests = len(SAME) + 1, len(SAME) + 2
-    given, own = count_from(digests + 1), count_from(2)
-    terms = [
-        *(f"?{at}" for at in range(1, number)),
-        f"?{number} + column1",
-        f"substr(?{digests}, 1 + {WIDTH} * column1, {WIDTH})",
-        *(f"?{next(given)}" if is_one else f"column{next(own)}" for is_one in once),
-    ]
-    marks = ", ?" * once.count(False)
-    values = ", ".join(f"({row}{marks})" for row in range(count))
-    # Marks without a number go on from the highest number before them.
-    return f"INSERT INTO {_INTO} SELECT {', '.join(terms)} FROM (VALUES {values})"
-
-
-def members(column: sa.ColumnElement[int], numbers: np.ndarray, dialect: str) -> sa.ColumnElement[bool]:
-    """``column`` is one of ``numbers`` (int64, any count), in one parameter."""
-    return _members(column, numbers.tolist(), sa.BigInteger(), dialect)
-
-
-def text_members(column: sa.ColumnElement[str], values: list[str], dialect: str) -> sa.ColumnElement[bool]:
-    """``column`` is one of ``values``, in one parameter."""
-    return _members(column, values, sa.Text(), dialect)
-
-
-def _members(
-    column: sa.ColumnElement[Any], values: list[Any], kind: Any, dialect: str
-) -> sa.ColumnElement[bool]:
-    if dialect == "postgresql":
-        return column == sa.any_(sa.bindparam(None, values, type_=sa.ARRAY(kind)))
-    listed = sa.func.json_each(json.dumps(values)).table_valued("value")
-    return column.in_(sa.select(listed.c.value))
 
 
 def series(values: Sequence[str]) -> pd.Series:

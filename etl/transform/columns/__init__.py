@@ -1,8 +1,11 @@
-"""Columns: pandas Series of one of three kinds, told by dtype, and what turns one kind into another. Pure.
+"""Columns: pandas Series of one of three kinds, by dtype, and what turns one kind into another. Pure.
 
 - typed: ``pd.ArrowDtype`` of a string, bool, integer, float64, decimal, struct, list or map; NA is undefined;
 - JSON text: ``pd.ArrowDtype(pa.json_())``; NA is undefined; parsed only when something looks inside;
-- JSON values: dtype object; each cell a value (see ``values``), UNDEFINED, or a ``Failure``.
+- JSON values: dtype object; each cell a value (``javascript.values``), UNDEFINED, or a ``Failure``.
+
+Beside this: ``typed`` (Arrow types narrowed to a few), ``texts`` (columns as text), ``tracks`` (track events as columns).
+Not here: what a directive or a trigger makes of them.
 """
 
 from __future__ import annotations
@@ -91,21 +94,21 @@ def cells(column: pd.Series) -> list[Value]:
     return column.tolist() if is_objects(column) else typed.values(arrow(column))
 
 
-def tightened(found: list[Value]) -> pd.Series:
+def tightened(values: list[Value]) -> pd.Series:
     """Cells as a typed column where all that are there are strings, or integers, or floats, or booleans."""
-    kinds = set(map(type, found))
+    kinds = set(map(type, values))
     some_missing = Undefined in kinds
     kinds.discard(Undefined)
     if not kinds:
-        return missing(len(found))
+        return missing(len(values))
     held = _EXACT.get(kinds.pop()) if len(kinds) == 1 else None
     if held is None:
-        return objects(found)
+        return objects(values)
     try:
-        bare = [None if cell is UNDEFINED else cell for cell in found] if some_missing else found
+        bare = [None if cell is UNDEFINED else cell for cell in values] if some_missing else values
         return series(pa.array(bare, held))
     except (UnicodeEncodeError, OverflowError, pa.ArrowInvalid):
-        return objects(found)
+        return objects(values)
 
 
 def missing(length: int) -> pd.Series:

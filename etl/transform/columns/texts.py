@@ -1,7 +1,4 @@
-"""Columns as text: what JavaScript's ``String`` makes of them, and the case and replacement of strings. Pure.
-
-Numeric Arrow columns → text: as JavaScript's ``String(n)`` has it, or digit for digit for JSON. Pure.
-"""
+"""Columns as text: JavaScript's ``String`` of them, numbers digit for digit for JSON, case and replacement. Pure."""
 
 from __future__ import annotations
 
@@ -24,10 +21,11 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-
 _SAFE = 2**53
 #: From here up to 1e21, Arrow writes an exponent and JavaScript does not.
 _EXPONENT = 1e10
+# JavaScript's substitutions in a replacement, where the pattern has no groups.
+_SUBSTITUTION = re.compile(r"\$([$&`'])")
 
 
 def javascript_text(array: pa.Array) -> pa.Array:
@@ -81,10 +79,6 @@ def _rewritten(text: pa.Array, mask: pa.Array, array: pa.Array, write: Callable[
     )
 
 
-# JavaScript's substitutions in a replacement, where the pattern has no groups.
-_SUBSTITUTION = re.compile(r"\$([$&`'])")
-
-
 def scalar_text(array: pa.Array) -> pa.Array:
     """``String(x)`` per row of a string, boolean or number array; null stays null."""
     if pa.types.is_string(array.type):
@@ -135,9 +129,9 @@ def replaced(text: str, pattern: str, replacement: str, *, everywhere: bool, ign
     source, wanted = units(text), units(pattern)
     haystack, needle = (_folded(source), _folded(wanted)) if ignore_case else (source, wanted)
     parts, start = [], 0
-    while (found := haystack.find(needle, start)) >= 0:
-        stop = found + len(needle)
-        parts += [source[start:found], _expanded(units(replacement), source, found, stop)]
+    while (at := haystack.find(needle, start)) >= 0:
+        stop = at + len(needle)
+        parts += [source[start:at], _expanded(units(replacement), source, at, stop)]
         start = stop
         if not everywhere:
             break
@@ -184,8 +178,8 @@ def content(array: pa.StringArray) -> bytes:
     if data is None:
         return b""
     offsets = np.frombuffer(array.buffers()[1], np.int32)[array.offset : array.offset + len(array) + 1]
-    found: bytes = data.slice(int(offsets[0]), int(offsets[-1] - offsets[0])).to_pybytes()
-    return found
+    texts: bytes = data.slice(int(offsets[0]), int(offsets[-1] - offsets[0])).to_pybytes()
+    return texts
 
 
 def holds(array: pa.Array, pattern: str) -> np.ndarray:

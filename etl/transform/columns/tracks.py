@@ -49,11 +49,11 @@ class Roots(ABC):
 
     def column(self, path: Path) -> pd.Series:
         """The value at ``path`` of each root, as a column of any kind (``columns``); UNDEFINED where absent."""
-        found = self._columns.get(path)
-        if found is None:
-            found = self._read(path) if path else self.whole()
-            self._columns[path] = found
-        return found
+        column = self._columns.get(path)
+        if column is None:
+            column = self._read(path) if path else self.whole()
+            self._columns[path] = column
+        return column
 
     def remembered(self, path: Path) -> pd.Series | None:
         """The column of ``path`` if it was read before."""
@@ -132,9 +132,9 @@ class Events(Roots):
 
     def _known(self, path: Path) -> pd.Series | None:
         """A column that the events these were taken from have read."""
-        if self._parent is None or (found := self._parent[0].remembered(path)) is None:
+        if self._parent is None or (read := self._parent[0].remembered(path)) is None:
             return None
-        return columns.take(found, self._parent[1])
+        return columns.take(read, self._parent[1])
 
     def _read(self, path: Path) -> pd.Series:
         if (known := self._known(path)) is not None:
@@ -187,8 +187,8 @@ class Events(Roots):
         """The cells of a column as values; JSON text is parsed once, also for events taken from these."""
         known = self.parsed(at)
         if known is None:
-            found = parse_column(array.storage) if columns.is_json(array) else typed.values(array)
-            known = self._parsed[at] = columns.objects(found).to_numpy()
+            values = parse_column(array.storage) if columns.is_json(array) else typed.values(array)
+            known = self._parsed[at] = columns.objects(values).to_numpy()
         return known
 
     # ------------------------------------------------------------------------------------------ arrays

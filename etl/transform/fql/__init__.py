@@ -1,4 +1,8 @@
-"""Triggers: Segment's FQL, compiled once into a function from a frame of track events to a boolean column."""
+"""Triggers: Segment's FQL, compiled once into a function from a frame of track events to a boolean column. Pure.
+
+Text goes through ``lexer`` and ``parser`` to ``match``; ``disjoint`` compares two triggers. Not here: what is surprising
+about a trigger (``authoring.lints``).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ import numpy as np
 
 from etl.transform.fql.disjoint import provably_disjoint
 from etl.transform.fql.lexer import FqlError, Token
-from etl.transform.fql.match import Columns, Matcher
+from etl.transform.fql.match import Matcher
 from etl.transform.fql.parser import Condition, Group, Node, Throwing, parse
 
 if TYPE_CHECKING:
@@ -18,9 +22,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from etl.core.layouts import Path
+    from etl.transform.columns.tracks import Roots
 
 __all__ = [
-    "Columns",
     "Condition",
     "FqlError",
     "Group",
@@ -56,7 +60,7 @@ class Trigger:
         """How many conditions it has."""
         return sum(1 for _ in conditions(self.root))
 
-    def matches(self, events: Columns) -> tuple[npt.NDArray[np.bool_], dict[int, str]]:
+    def matches(self, events: Roots) -> tuple[npt.NDArray[np.bool_], dict[int, str]]:
         """Which rows match; and for the rows where Segment throws instead (never in the mask), its message."""
         matcher = Matcher(events)
         mask = matcher.matches(self.root, np.ones(len(events), dtype=bool))

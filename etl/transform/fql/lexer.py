@@ -1,6 +1,6 @@
 """Trigger text → tokens, character by character as Segment's FQL lexer reads it, its surprises included.
 
-Source: SEGMENT_SEMANTICS §7 (``@segment/fql-ts`` 1.10.1), checked against the published package.
+Source: ``@segment/fql-ts`` 1.10.1, checked against the published package.
 """
 
 from __future__ import annotations
@@ -68,15 +68,15 @@ class _Lexer:
         self.positions = _positions(text) if len(self.text) > len(text) else range(1, len(text) + 2)
 
     def tokens(self) -> tuple[Token, ...]:
-        found: list[Token] = []
+        tokens: list[Token] = []
         while self.at < len(self.text):
             start = self.at
             char = self.take()
             if char not in _BLANK:
                 kind, value = self.token(char)
-                found.append(Token(kind, value, self.positions[start]))
-        found.append(Token("end", "eos", self.positions[self.at]))
-        return tuple(found)
+                tokens.append(Token(kind, value, self.positions[start]))
+        tokens.append(Token("end", "eos", self.positions[self.at]))
+        return tuple(tokens)
 
     def token(self, char: str) -> tuple[TokenKind, str]:  # noqa: PLR0911 - one line for each kind of token
         if char == "!":
@@ -113,18 +113,18 @@ class _Lexer:
         return "ident", self.ident(first)
 
     def ident(self, char: str) -> str:
-        start, found = self.at - 1, []
+        start, chars = self.at - 1, []
         while True:
             if char == "\\":
                 char = self.escaped()
-            found.append(char)
+            chars.append(char)
             if self.peek() not in _WORD:
                 break
             char = self.take()
         if self.peek() not in _AFTER_WORD:
             after = f"{self.peek()!r} directly after a word"
             raise self.error(f"{after}: put a space between (and index lists as .\\0, not [0])", self.at)
-        return self.bounded("".join(found), start)
+        return self.bounded("".join(chars), start)
 
     def escaped(self) -> str:
         if not self.peek():
@@ -178,12 +178,12 @@ class _Lexer:
     def peek(self) -> str:
         return self.text[self.at : self.at + 1]
 
-    def bounded(self, found: str, start: int) -> str:
-        if len(found) >= _LONGEST:
+    def bounded(self, word: str, start: int) -> str:
+        if len(word) >= _LONGEST:
             raise self.error(
                 f"a word, number or string of {_LONGEST:,} characters or more begins here", start
             )
-        return found
+        return word
 
     def astral(self) -> str:
         """The character before the cursor, whole."""
@@ -195,5 +195,5 @@ class _Lexer:
 
 def _positions(text: str) -> list[int]:
     """For each UTF-16 unit, and the end, the position of its character, from 1."""
-    found = [at for at, char in enumerate(text, 1) for _ in units(char)]
-    return [*found, len(text) + 1]
+    positions = [at for at, char in enumerate(text, 1) for _ in units(char)]
+    return [*positions, len(text) + 1]

@@ -1,7 +1,7 @@
 """Conditions → boolean columns.
 
-Source: SEGMENT_SEMANTICS §9. Typed Arrow columns of text, numbers and booleans are compared whole; columns of JSON
-values, and of JSON text, by a loop over that column alone.
+Source: ``@segment/destination-subscriptions`` 3.37.0. Typed Arrow columns of text, numbers and booleans are compared
+whole; columns of JSON values, and of JSON text, by a loop over that column alone.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import operator
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import orjson
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from etl.core.layouts import Path
+    from etl.transform.columns.tracks import Roots
 
     Mask = npt.NDArray[np.bool_]
     Test = Callable[[Any], bool]
@@ -59,23 +60,13 @@ _TEXT_COLUMNS: Final = {
 }
 
 
-class Columns(Protocol):
-    """The part of a frame of track events that matching looks at: ``column`` as the transform defines it."""
-
-    def __len__(self) -> int: ...
-
-    def column(self, path: Path, /) -> pd.Series:
-        """What the path finds in each event, one row each."""
-        ...
-
-
 class Matcher:
     """Matches one frame of track events; every column is fetched once.
 
     ``errors``: row → what Segment would have thrown there.
     """
 
-    def __init__(self, events: Columns) -> None:
+    def __init__(self, events: Roots) -> None:
         self.events = events
         self.errors: dict[int, str] = {}
         self.columns: dict[Path, pd.Series] = {}
@@ -97,14 +88,14 @@ class Matcher:
         return wanted
 
     def _any_of(self, group: Group, wanted: Mask) -> Mask:
-        found = np.zeros_like(wanted)
+        matched = np.zeros_like(wanted)
         for child in group.children:
             if not wanted.any():
                 break
-            found |= self.matches(child, wanted)
-            wanted = wanted & ~found
+            matched |= self.matches(child, wanted)
+            wanted = wanted & ~matched
             wanted[[row for row in self.errors if wanted[row]]] = False
-        return found
+        return matched
 
     def _condition(self, condition: Condition) -> Mask:
         if condition.path is None:
@@ -178,7 +169,7 @@ def _number_test(compare: Callable[[float, float], bool], expected: float) -> Te
 
 def _text_test(compare: Callable[[str, str], bool], expected: str, *, wanted: bool) -> Test:
     if has_surrogate(expected):
-        # Half a character (of an emoji, say) is only found among UTF-16 units.
+        # Half a character (of an emoji, say) can only be searched for among UTF-16 units.
         return lambda value: isinstance(value, str) and compare(units(value), expected) is wanted
     return lambda value: isinstance(value, str) and compare(value, expected) is wanted
 
@@ -230,8 +221,8 @@ def _text_column(condition: Condition, values: pa.ChunkedArray) -> pa.ChunkedArr
     positive = name.removeprefix("not_")
     if positive not in _TEXT_COLUMNS:
         return _constant(values, value=False)
-    found = _TEXT_COLUMNS[positive](values, text)
-    return found if name == positive else pc.invert(found)
+    mask = _TEXT_COLUMNS[positive](values, text)
+    return mask if name == positive else pc.invert(mask)
 
 
 def _constant(values: pa.ChunkedArray, *, value: bool) -> pa.ChunkedArray:

@@ -1,6 +1,6 @@
 """Tokens of a trigger → its conditions, grouped as Segment groups them.
 
-Source: SEGMENT_SEMANTICS §8 (``@segment/destination-subscriptions`` 3.37.0), checked against the published package.
+Source: ``@segment/destination-subscriptions`` 3.37.0, checked against the published package.
 Segment's parser checks little: what follows a field is its operator, what follows that is its value, whatever
 they are; what it does not know it passes over.
 """
@@ -111,13 +111,13 @@ def parse(text: str) -> Parsed:
 
 def _with_paths(tokens: Sequence[Token]) -> tuple[Token, ...]:
     """Join each run of ident, dot, ident, … into one ident."""
-    found: list[Token] = []
+    joined_tokens: list[Token] = []
     index = 0
     while index < len(tokens):
         end = _run_end(tokens, index)
-        found.append(tokens[index] if end == index + 1 else _path(tokens[index:end]))
+        joined_tokens.append(tokens[index] if end == index + 1 else _path(tokens[index:end]))
         index = end
-    return tuple(found)
+    return tuple(joined_tokens)
 
 
 def _path(run: Sequence[Token]) -> Token:
@@ -181,7 +181,7 @@ class _Parser:
             self.ignored.append(token)
 
     def read_function(self, function: Token, at: int, *, negate: bool) -> None:
-        """``contains``/``match``: argument, value and punctuation are told by their places only."""
+        """``contains``/``match``: only their places say what is argument, value and punctuation."""
         self.shift()
         name = self.need(f"the first argument of {function.value}()")
         self.shift()

@@ -1,6 +1,6 @@
 """``Date.parse`` as V8 does it with TZ=UTC: its ISO parser first, then its lenient legacy one.
 
-Source of the rules: SEGMENT_SEMANTICS §3, and the behaviour of Node 20, checked against it on generated strings.
+Source of the rules: V8's ``dateparser``, as Node 20 behaves; checked against it on generated strings.
 """
 
 from __future__ import annotations
@@ -78,17 +78,17 @@ def instant(year: int, month: int, day: int, clock: tuple[int, int, int, int]) -
 
 def _tokens(text: str) -> list[_Token]:
     text = text.split("\0", 1)[0]
-    found: list[_Token] = []
+    tokens: list[_Token] = []
     at = 0
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is not None:
-            found.append(_token(str(match.lastgroup), match[0]))
+            tokens.append(_token(str(match.lastgroup), match[0]))
             at = match.end()
         else:
-            found.append(_Token("other"))
+            tokens.append(_Token("other"))
             at = _past_parentheses(text, at) if text[at] == "(" else at + 1
-    return found
+    return tokens
 
 
 def _token(kind: str, text: str) -> _Token:
@@ -134,9 +134,9 @@ class _Reading:
         return token
 
     def skip(self, symbol: str) -> bool:
-        found = self.peek().is_symbol(symbol)
-        self.at += found
-        return found
+        accepted = self.peek().is_symbol(symbol)
+        self.at += accepted
+        return accepted
 
     def take_digits(self, length: int, lowest: int, highest: int) -> int:
         if not self.peek().is_digits(length, lowest, highest):

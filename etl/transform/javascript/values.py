@@ -1,7 +1,8 @@
-"""JSON values as JavaScript sees them: kinds, truthiness, text, and what a path finds inside one. Pure.
+"""JSON values as JavaScript sees them: kinds, truthiness, text, and what is at a path inside one. Pure.
 
 A value is a Python object as JSON parses (dict, list, str, bool, None, int, float, or Decimal for a literal a
-double would not keep), or UNDEFINED. Source: ECMA-262, and SEGMENT_SEMANTICS §4 for ``get``.
+double would not keep), or UNDEFINED. Source: ECMA-262; for ``get`` and ``split_path``,
+segmentio/action-destinations' mapping kit.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Value = Any
 
 
 class Undefined:
-    """The type of ``UNDEFINED``: what JavaScript finds where nothing is. Falsy."""
+    """The type of ``UNDEFINED``: what JavaScript has where nothing is. Falsy."""
 
     __slots__ = ()
 
@@ -133,12 +134,12 @@ def get(value: Value, keys: tuple[str, ...]) -> Value:
     return value
 
 
-def gets(found: Iterable[Value], keys: tuple[str, ...]) -> list[Value]:
+def gets(values: Iterable[Value], keys: tuple[str, ...]) -> list[Value]:
     """``get`` of many."""
     first, *rest = keys or ("",)
     if keys and not rest:
-        return [v.get(first, UNDEFINED) if type(v) is dict else get(v, keys) for v in found]
-    return [get(v, keys) for v in found]
+        return [v.get(first, UNDEFINED) if type(v) is dict else get(v, keys) for v in values]
+    return [get(v, keys) for v in values]
 
 
 def javascript_order(keys: Iterable[str]) -> list[str]:

@@ -1,6 +1,6 @@
 """Typed Arrow columns → canonical JSON text, whole columns at a time. Pure.
 
-The same content gives the same text as ``jsontext.canonical`` gives for its values. A null cell gives null; inside a
+The same content gives the same text as ``text.canonical`` gives for its values. A null cell gives null; inside a
 struct or map it leaves its key out.
 """
 
@@ -157,8 +157,8 @@ def _merged(parts: Pieces) -> Pieces:
 
 def _has_special(array: pa.Array) -> bool:
     """Whether any byte of the strings must be escaped in JSON (a look at all of them, not at each string)."""
-    found = content(array)
-    return b'"' in found or b"\\" in found or bool(found and np.frombuffer(found, np.uint8).min() < 32)
+    texts = content(array)
+    return b'"' in texts or b"\\" in texts or bool(texts and np.frombuffer(texts, np.uint8).min() < 32)
 
 
 __all__ = ["Pieces", "exact_number", "join", "json_text", "patched", "pieces", "quoted", "struct_pieces"]

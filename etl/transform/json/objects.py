@@ -1,15 +1,15 @@
-"""JSON text of objects, read by Arrow whole columns at a time, outside the interpreter's lock. Pure.
+"""JSON text of objects, whole columns at a time: read by Arrow outside the interpreter's lock, or not read at all. Pure.
 
-A shortcut, three times as fast as value by value, that is taken only where it leads to the same place: rows in which
-a struct could not hold what counts (a null, which no struct tells from an absent key; more digits than a double
-keeps) are read value by value, and where Arrow refuses a text, or keys differ in kind from row to row, all are.
+Two shortcuts, taken only where they lead to the same place as value by value:
 
-Which JSON texts of objects are in canonical form as they stand, so that they need not be read at all. Pure.
-
-Much JSON is: Go, in which Segment's own pipeline is written, and Snowflake write objects compact and with sorted keys.
-A few rows tell which keys there are; a regular expression for objects of just those keys tells of each row, ten times
-faster than reading it, whether it is one of them in canonical form. It says yes to nothing else: numbers have no more
-than 15 digits, so that a double keeps them all, strings no escapes but the short ones.
+- Arrow reads a column as structs, three times as fast. Rows in which a struct could not hold what counts (a null, which
+  in a struct is no different from an absent key; more digits than a double keeps) are read value by value; where Arrow
+  refuses a text, or keys differ in kind from row to row, all are.
+- Text that is in canonical form as it stands is not read. Much is: Go, in which Segment's own pipeline is written, and
+  Snowflake write objects compact and with sorted keys. A few rows show which keys there are; a regular expression for
+  objects of just those keys decides for each row, ten times faster than reading it, whether it is one of them in
+  canonical form. It accepts nothing else: numbers have no more than 15 digits, so that a double keeps them all, strings
+  no escapes but the short ones.
 """
 
 from __future__ import annotations
@@ -33,8 +33,7 @@ from etl.transform.json.text import canonical_column, parse_column, quote
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-
-#: Rows that tell which keys there are; how many different sets of keys are looked for; how many keys in each.
+#: Rows that show which keys there are; how many different sets of keys are looked for; how many keys in each.
 _SHAPES_FROM, _MOST_SHAPES, _MOST_KEYS = 100, 8, 64
 _DEEPEST = 8
 
@@ -46,48 +45,6 @@ _NUMBER = (
 _STRING = r'"(?:[^"\\\x00-\x1f]|\\["\\bfnrt])*"'
 _SCALAR = f"(?:{_STRING}|{_NUMBER}|true|false|null)"
 _VALUE = rf"(?:{_SCALAR}|\[(?:{_SCALAR}(?:,{_SCALAR})*)?\])"
-
-
-def already_canonical(texts: pa.Array) -> np.ndarray:
-    """Bool per row of a string array: surely an object in canonical form. Others may be, too."""
-    nothing = np.zeros(len(texts), bool)
-    if not len(texts):
-        return nothing
-    shapes = _shapes(
-        texts.take(pa.array(np.unique(np.linspace(0, len(texts) - 1, _SHAPES_FROM, dtype=np.int64))))
-    )
-    if not shapes:
-        return nothing
-    try:
-        return columns.numpy(pc.match_substring_regex(texts, f"^(?:{'|'.join(shapes)})$"))
-    except pa.ArrowInvalid:  # more than a regular expression may hold
-        return nothing
-
-
-def _shapes(sample: pa.Array) -> list[str]:
-    """Patterns of the commonest objects in canonical form; none where most rows are something else."""
-    values = parse_column(sample)
-    same = columns.numpy(pc.equal(sample, canonical_column(values)))
-    objects = [value for value, canonical in zip(values, same, strict=True) if canonical]
-    found = Counter(shape for value in objects if (shape := _object(value, _DEEPEST)) is not None)
-    if 2 * found.total() < len(sample):
-        return []
-    return [shape for shape, _ in found.most_common(_MOST_SHAPES)]
-
-
-def _object(value: Value, levels: int) -> str | None:
-    """The pattern of an object with these keys; None of what is no object, or an unusual one."""
-    if not isinstance(value, dict) or len(value) > _MOST_KEYS or not levels:
-        return None
-    members = [_member(key, value[key], levels) for key in sorted(value)]
-    return None if None in members else r"\{" + ",".join(map(str, members)) + r"\}"
-
-
-def _member(key: str, value: Value, levels: int) -> str | None:
-    pattern = _object(value, levels - 1) if isinstance(value, dict) else _VALUE
-    return None if pattern is None else f"{re.escape(quote(key))}:{pattern}"
-
-
 #: Rows to read value by value: null has no place in a struct; numbers of 16 characters may be more than a double;
 #: -0 is no integer; half surrogate pairs are no UTF-8; Arrow takes NaN for a number. A match inside a string only
 #: costs time.
@@ -97,7 +54,7 @@ _BY_VALUE = r"[:,\[]\s*(?:null|-0|-?(?:NaN|Inf))|[0-9][0-9.]{15}|\\u[dD][89a-fA-
 _SHALLOW_BYTES, _MOST_BRACKETS = 2000, 400
 #: With more columns, most of them empty in any row, columns cost more than rows.
 _MOST_COLUMNS = 64
-#: Rows that tell cheaply whether it is worth reading all.
+#: Rows that show cheaply whether it is worth reading all.
 _SAMPLE = 1000
 #: Below, nothing is gained.
 _FEWEST = 200
@@ -170,15 +127,15 @@ class JsonObjects:
         """
         if self._struct is None:
             return None
-        found: pa.Array = self._struct
+        leaf: pa.Array = self._struct
         for key in keys:
-            if not pa.types.is_struct(found.type):
+            if not pa.types.is_struct(leaf.type):
                 return None
-            inner = typed.member(found, key)
+            inner = typed.member(leaf, key)
             if inner is None:
-                return self._merged_with_others(pa.nulls(len(found), pa.string()), keys)
-            found = inner
-        return self._merged_with_others(found, keys) if columns.is_scalar(found) else None
+                return self._merged_with_others(pa.nulls(len(leaf), pa.string()), keys)
+            leaf = inner
+        return self._merged_with_others(leaf, keys) if columns.is_scalar(leaf) else None
 
     def _merged_with_others(self, plain: pa.Array, keys: Sequence[str]) -> pa.Array | None:
         others = columns.tightened(gets(self._others, tuple(keys)))
@@ -213,10 +170,10 @@ def read(texts: pa.Array) -> pa.StructArray | None:
     try:
         strings = _strings(_parsed(texts.slice(0, _SAMPLE), None).type)
         for _ in range(3):
-            found = _parsed(texts, strings)
-            if not _holds_time(found.type):
-                return found if len(found) == len(texts) and _columns(found.type) <= _MOST_COLUMNS else None
-            strings = _strings(found.type)
+            rows = _parsed(texts, strings)
+            if not _holds_time(rows.type):
+                return rows if len(rows) == len(texts) and _columns(rows.type) <= _MOST_COLUMNS else None
+            strings = _strings(rows.type)
     except (pa.ArrowInvalid, RecursionError):
         pass
     return None
@@ -234,10 +191,10 @@ def _parsed(texts: pa.Array, strings: pa.DataType | None) -> pa.StructArray:
         parse_options=pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="infer"),
     )
     column = table.column(_WRAPPED).combine_chunks()
-    found = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
-    if table.num_columns != 1 or not pa.types.is_struct(found.type) or found.null_count:
+    rows = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
+    if table.num_columns != 1 or not pa.types.is_struct(rows.type) or rows.null_count:
         raise pa.ArrowInvalid("not objects alone")
-    return found
+    return rows
 
 
 def _strings(held: pa.DataType) -> Any:
@@ -266,3 +223,46 @@ def _columns(held: pa.DataType) -> int:
     if pa.types.is_list(held):
         return _columns(held.value_type)
     return _MOST_COLUMNS + 1 if pa.types.is_null(held) else 1
+
+
+# ------------------------------------------------------------------------------------ already canonical
+
+
+def already_canonical(texts: pa.Array) -> np.ndarray:
+    """Bool per row of a string array: surely an object in canonical form. Others may be, too."""
+    nothing = np.zeros(len(texts), bool)
+    if not len(texts):
+        return nothing
+    shapes = _shapes(
+        texts.take(pa.array(np.unique(np.linspace(0, len(texts) - 1, _SHAPES_FROM, dtype=np.int64))))
+    )
+    if not shapes:
+        return nothing
+    try:
+        return columns.numpy(pc.match_substring_regex(texts, f"^(?:{'|'.join(shapes)})$"))
+    except pa.ArrowInvalid:  # more than a regular expression may hold
+        return nothing
+
+
+def _shapes(sample: pa.Array) -> list[str]:
+    """Patterns of the commonest objects in canonical form; none where most rows are something else."""
+    values = parse_column(sample)
+    same = columns.numpy(pc.equal(sample, canonical_column(values)))
+    objects = [value for value, canonical in zip(values, same, strict=True) if canonical]
+    shapes = Counter(shape for value in objects if (shape := _object(value, _DEEPEST)) is not None)
+    if 2 * shapes.total() < len(sample):
+        return []
+    return [shape for shape, _ in shapes.most_common(_MOST_SHAPES)]
+
+
+def _object(value: Value, levels: int) -> str | None:
+    """The pattern of an object with these keys; None of what is no object, or an unusual one."""
+    if not isinstance(value, dict) or len(value) > _MOST_KEYS or not levels:
+        return None
+    members = [_member(key, value[key], levels) for key in sorted(value)]
+    return None if None in members else r"\{" + ",".join(map(str, members)) + r"\}"
+
+
+def _member(key: str, value: Value, levels: int) -> str | None:
+    pattern = _object(value, levels - 1) if isinstance(value, dict) else _VALUE
+    return None if pattern is None else f"{re.escape(quote(key))}:{pattern}"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from etl.transform import columns
 from etl.transform.columns import Failure
-from etl.transform.javascript.values import UNDEFINED, Value
+from etl.transform.javascript.values import UNDEFINED, Value, kind, truthy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -31,17 +31,12 @@ class Expression:
     constant: tuple[Value] | None = None
 
 
-class Build(Protocol):
-    """Compiles a part of a mapping."""
-
-    def __call__(self, mapping: Any, *, exact: bool = False) -> Expression:
-        """``exact``: objects keep keys that resolve to undefined, for ``@merge`` and ``@flatten``, which notice."""
-        ...
-
-
 def constant(value: Value) -> Expression:
     """The same value for every root."""
     return Expression(lambda roots: columns.repeated(value, len(roots)), frozenset(), (value,))
+
+
+NOTHING = constant(UNDEFINED)
 
 
 def failing(message: str) -> Expression:
@@ -60,19 +55,38 @@ def derived(function: Callable[[pd.Series], pd.Series], source: Expression) -> E
     return Expression(lambda roots: function(source.column(roots)), source.paths)
 
 
+def by_row(name: str, source: Expression, look: Callable[[str, Value], Value]) -> Expression:
+    """``look`` of each root and the text that ``source`` yields for it; other than text fails as directive ``name``."""
+
+    def cell(text: Value, root: Value) -> Value:
+        if not isinstance(text, str):
+            return Failure(f"{name}: expected string, got {kind(text)}")
+        return look(text, root)
+
+    def column(roots: Roots) -> pd.Series:
+        return columns.tightened(zipped(cell, [source.column(roots), roots.whole()], len(roots)))
+
+    return Expression(column, None)
+
+
+def given(argument: dict[str, Any], key: str) -> bool:
+    """Whether a directive has a member, as Segment looks at it: a falsy one counts as missing."""
+    return truthy(argument.get(key, UNDEFINED))
+
+
 def union(expressions: Iterable[Expression]) -> frozenset[Path] | None:
     """The paths that any of ``expressions`` looks at."""
     paths = [expression.paths for expression in expressions]
-    known = [found for found in paths if found is not None]
+    known = [some for some in paths if some is not None]
     return frozenset().union(*known) if len(known) == len(paths) else None
 
 
-def zipped(function: Callable[..., Value], found: Sequence[pd.Series], length: int) -> list[Value]:
+def zipped(function: Callable[..., Value], values: Sequence[pd.Series], length: int) -> list[Value]:
     """``function`` of the cells of each row, one by one; the first Failure of a row is its result."""
-    if not found:
+    if not values:
         return [function() for _ in range(length)]
-    rows = zip(*map(columns.cells, found), strict=True)
-    if all(columns.any_failure(column) is None for column in found):
+    rows = zip(*map(columns.cells, values), strict=True)
+    if all(columns.any_failure(column) is None for column in values):
         return [function(*row) for row in rows]
     return [next((cell for cell in row if type(cell) is Failure), None) or function(*row) for row in rows]
 
@@ -85,12 +99,12 @@ def object_of(members: dict[str, Expression], *, exact: bool) -> Expression:
     keys = list(members)
 
     def column(roots: Roots) -> pd.Series:
-        found = [member.column(roots) for member in members.values()]
-        if not exact and not any(map(columns.is_objects, found)):
-            typed = columns.struct(dict(zip(keys, map(columns.arrow, found), strict=True)))
+        values = [member.column(roots) for member in members.values()]
+        if not exact and not any(map(columns.is_objects, values)):
+            typed = columns.struct(dict(zip(keys, map(columns.arrow, values), strict=True)))
             if typed is not None:
                 return typed
-        return columns.objects(zipped(lambda *row: _object(keys, row, exact=exact), found, len(roots)))
+        return columns.objects(zipped(lambda *row: _object(keys, row, exact=exact), values, len(roots)))
 
     return Expression(column, union(members.values()))
 
@@ -101,8 +115,8 @@ def array_of(items: list[Expression]) -> Expression:
         return constant(list(value))
 
     def column(roots: Roots) -> pd.Series:
-        found = [item.column(roots) for item in items]
-        return columns.objects(zipped(lambda *row: list(row), found, len(roots)))
+        values = [item.column(roots) for item in items]
+        return columns.objects(zipped(lambda *row: list(row), values, len(roots)))
 
     return Expression(column, union(items))
 
@@ -113,6 +127,6 @@ def _object(keys: list[str], row: Sequence[Value], *, exact: bool) -> dict[str, 
 
 
 def _constants(expressions: Iterable[Expression]) -> list[Value] | None:
-    found = [expression.constant for expression in expressions]
-    known = [one[0] for one in found if one is not None]
-    return known if len(known) == len(found) else None
+    values = [expression.constant for expression in expressions]
+    known = [value[0] for value in values if value is not None]
+    return known if len(known) == len(values) else None

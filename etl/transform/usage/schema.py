@@ -1,6 +1,6 @@
-"""The schema step: what Segment's ajv makes of the five fields, or finds wrong with them. Pure.
+"""The schema step: what Segment's ajv makes of the five fields, or refuses of them. Pure.
 
-Source: SEGMENT_SEMANTICS §2 and §3; ajv 8 with ``coerceTypes: "array"``.
+Source: the fields of segmentio/action-destinations' Metronome action; ajv 8 with ``coerceTypes: "array"``.
 """
 
 from __future__ import annotations
@@ -72,25 +72,25 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedFields:
     """The fields by name, and per row every reason the schema refuses it, joined; NA: none."""
 
     fields: dict[str, Field]
     reasons: pa.Array
 
 
-def check(found: Fields, length: int) -> Checked:
+def check(resolved: Fields, length: int) -> CheckedFields:
     """Coerces the five fields; a field that is missing, null or '' is missing."""
     absent = columns.missing(length)
-    fields = {name: _CHECKS[name](name, found.columns.get(name, absent)) for name in FIELDS}
+    fields = {name: _CHECKS[name](name, resolved.columns.get(name, absent)) for name in FIELDS}
     reasons = _reasons(fields, length)
-    if found.not_objects is not None:
+    if resolved.not_objects is not None:
         stated = [
             None if what is None else f"The root value must be an object but it was {what}."
-            for what in found.not_objects
+            for what in resolved.not_objects
         ]
         reasons = pc.coalesce(pa.array(stated, pa.string()), reasons)
-    return Checked(fields, reasons)
+    return CheckedFields(fields, reasons)
 
 
 def _reasons(fields: dict[str, Field], length: int) -> pa.Array:
@@ -281,8 +281,8 @@ def _label(name: str) -> str:
     return name.capitalize()
 
 
-def _a(found: str) -> str:
-    return found if found == "undefined" else f"{'an' if found[0] in 'aeiou' else 'a'} {found}"
+def _a(name: str) -> str:
+    return name if name == "undefined" else f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
 _CHECKS: dict[str, Callable[[str, pd.Series], Field]] = {

@@ -1,6 +1,7 @@
 """The timestamp step: whatever an event's timestamp is → ``YYYY-MM-DDTHH:mm:ss.SSSZ``, as Segment writes it.
 
-Source: SEGMENT_SEMANTICS §3: ``dayjs.utc(x).toISOString()`` with TZ=UTC, and the schema's ``date-like`` check.
+Source: segmentio/action-destinations: ``dayjs.utc(x).toISOString()`` with TZ=UTC in the Metronome action, and the
+``date-like`` format of its schema validation.
 """
 
 from __future__ import annotations

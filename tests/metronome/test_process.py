@@ -15,20 +15,21 @@ import pytest
 
 from etl.core.errors import MetronomeError
 from etl.core.ids import digests
-from etl.metronome import process as apart_module
-from etl.metronome.chunk import Endpoint
+from etl.metronome import process as process_module
+from etl.metronome.chunk import Endpoint, Setup
 from etl.metronome.client import Metronome
 from etl.metronome.delivery import Bounds, MetronomeDelivery
-from etl.metronome.process import ProcessCarrier, started_early
+from etl.metronome.pace import Clock
+from etl.metronome.process import SendingProcess, started_early
 from etl.pipeline.chunks import chunks
 from tests.metronome.server import OK, Received, Reply, Server, refusal
-from tests.metronome.support import TOKEN, deliver, digests_told, outcomes, usage_events
+from tests.metronome.support import TOKEN, deliver, digests_of, outcomes, usage_events
 
 ROOT = Path(__file__).parents[2]
 
 
-def apart(url: str, **settings: Any) -> Metronome:
-    return Metronome(url, lambda: TOKEN, **{"events_per_second": 1e9, "own_process": True, **settings})
+def on_real_time(url: str, **settings: Any) -> Metronome:
+    return Metronome(url, lambda: TOKEN, **{"events_per_second": 1e9, **settings})
 
 
 def fresh(count: int):
@@ -37,7 +38,7 @@ def fresh(count: int):
 
 
 def pid_of(delivery: MetronomeDelivery) -> int:
-    process = delivery._carrier._process
+    process = delivery._process._process
     assert process is not None
     return process.pid
 
@@ -56,7 +57,7 @@ def has_ended(pid: int) -> bool:
 def test_every_event_is_sent_once_with_the_bytes_it_was_given():
     events = fresh(2_345)
     with Server(lambda _: OK) as server:
-        results, failure = deliver(apart(server.url), events)
+        results, failure = deliver(on_real_time(server.url), events)
     assert failure is None
     assert set(outcomes(results).values()) == {"sent"}
     assert sum(result.requests for result in results) == len(server.received) == 24
@@ -70,9 +71,9 @@ def test_what_is_refused_is_found_by_halving_and_told_by_its_row_in_the_frame():
 
     events = fresh(300)
     with Server(answer) as server:
-        results, failure = deliver(apart(server.url), events)
+        results, failure = deliver(on_real_time(server.url), events)
     assert failure is None
-    assert digests_told(results) == list(digests(events["body"]))
+    assert digests_of(results) == list(digests(events["body"]))
     assert {i: o for i, o in outcomes(results).items() if o != "sent"} == {
         "t250": "400: customer_id is unknown"
     }
@@ -81,7 +82,7 @@ def test_what_is_refused_is_found_by_halving_and_told_by_its_row_in_the_frame():
 def test_events_that_grew_too_old_are_not_sent_again():
     with Server(lambda request: Reply(503, b"") if len(server.received) == 1 else OK) as server:
         results, failure = deliver(
-            apart(server.url, max_age=timedelta(days=33)),
+            on_real_time(server.url, max_age=timedelta(days=33)),
             usage_events(2, timestamp="2020-01-01T00:00:00.000Z"),
         )
     assert failure is None
@@ -90,44 +91,44 @@ def test_events_that_grew_too_old_are_not_sent_again():
 
 def test_a_refused_token_stops_the_delivery_in_the_same_words():
     with Server(lambda _: refusal(401, "Unauthorized")) as server:
-        results, failure = deliver(apart(server.url), fresh(100))
+        results, failure = deliver(on_real_time(server.url), fresh(100))
     assert results == []
     assert "refuses the token (401: Unauthorized), at chunk 1 (100 events, " in str(failure)
     assert failure.__cause__ is None
 
 
 def test_nothing_is_started_for_a_run_that_sends_nothing():
-    with apart("http://127.0.0.1:9").open() as delivery:
+    with on_real_time("http://127.0.0.1:9").open() as delivery:
         delivery.drain()
-        assert delivery._carrier._process is None
+        assert delivery._process._process is None
 
 
 def test_a_process_started_early_is_the_one_that_sends():
     with started_early(), Server(lambda _: OK) as server:
-        (early,) = apart_module._started
-        with apart(server.url).open() as delivery:
+        (early,) = process_module._started
+        with on_real_time(server.url).open() as delivery:
             for chunk in chunks(fresh(300)):
                 delivery.submit(chunk)
             assert pid_of(delivery) == early.pid
             delivery.drain(timeout=20)
             assert set(outcomes(delivery.results()).values()) == {"sent"}
-        assert apart_module._started == []
-        results, failure = deliver(apart(server.url), fresh(3))  # the next starts its own
+        assert process_module._started == []
+        results, failure = deliver(on_real_time(server.url), fresh(3))  # the next starts its own
         assert (set(outcomes(results).values()), failure) == ({"sent"}, None)
 
 
 def test_a_process_started_early_for_nothing_is_ended(capfd):
     with started_early():
-        (early,) = apart_module._started
+        (early,) = process_module._started
     assert early.returncode == -signal.SIGKILL
-    assert apart_module._started == []
+    assert process_module._started == []
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_process_started_early_ends_quietly_with_the_run_that_was_killed(capfd):
     """``kill -9`` while it has been given nothing yet."""
     with started_early():
-        (early,) = apart_module._started
+        (early,) = process_module._started
         assert early.stdin is not None
         early.stdin.close()
         assert early.wait(20) == 0
@@ -135,7 +136,10 @@ def test_a_process_started_early_ends_quietly_with_the_run_that_was_killed(capfd
 
 
 def test_leaving_gives_up_what_is_in_flight_and_leaves_no_process():
-    with Server(lambda _: OK, held=True) as server, apart(server.url, connections=2).open() as delivery:
+    with (
+        Server(lambda _: OK, held=True) as server,
+        on_real_time(server.url, connections=2).open() as delivery,
+    ):
         for chunk in chunks(fresh(20), max_events=2):
             delivery.submit(chunk)
         server.wait_for(2)
@@ -147,7 +151,7 @@ def test_leaving_gives_up_what_is_in_flight_and_leaves_no_process():
 
 def test_signals_are_for_the_run_that_decides_what_to_finish():
     """Ctrl-C reaches every process of a terminal, systemd's stop every process of a unit."""
-    with Server(lambda _: OK, held=True) as server, apart(server.url).open() as delivery:
+    with Server(lambda _: OK, held=True) as server, on_real_time(server.url).open() as delivery:
         for chunk in chunks(fresh(1)):
             delivery.submit(chunk)
         server.wait_for(1)
@@ -159,7 +163,7 @@ def test_signals_are_for_the_run_that_decides_what_to_finish():
 
 
 def test_a_process_that_is_killed_stops_the_run_and_nothing_counts_as_sent():
-    with Server(lambda _: OK, held=True) as server, apart(server.url).open() as delivery:
+    with Server(lambda _: OK, held=True) as server, on_real_time(server.url).open() as delivery:
         first, second = chunks(fresh(2), max_events=1)
         delivery.submit(first)
         server.wait_for(1)
@@ -174,8 +178,8 @@ def test_a_process_that_is_killed_stops_the_run_and_nothing_counts_as_sent():
 
 def test_a_process_that_cannot_begin_to_send_says_why_and_not_with_a_traceback(capfd):
     endpoint = Endpoint("http://127.0.0.1:9/v1/ingest", {}, timeout=1, connections=1, gzip=False)
-    carrier = ProcessCarrier(endpoint, apart("http://127.0.0.1:9")._terms)
-    with MetronomeDelivery(carrier, Bounds(10)) as delivery:
+    setup = Setup(endpoint, on_real_time("http://127.0.0.1:9")._terms, Clock())
+    with MetronomeDelivery(SendingProcess(setup), Bounds(10)) as delivery:
         for chunk in chunks(fresh(1)):
             delivery.submit(chunk)
         with pytest.raises(MetronomeError, match="Sending failed inside this program: KeyError at "):
@@ -185,8 +189,8 @@ def test_a_process_that_cannot_begin_to_send_says_why_and_not_with_a_traceback(c
 
 PARENT = """
 import sys, time
-from tests.metronome.test_apart import apart, chunks, fresh, pid_of
-with apart(sys.argv[1]).open() as delivery:
+from tests.metronome.test_process import chunks, fresh, on_real_time, pid_of
+with on_real_time(sys.argv[1]).open() as delivery:
     for chunk in chunks(fresh(5), max_events=1):
         delivery.submit(chunk)
     print(pid_of(delivery), flush=True)
@@ -213,10 +217,10 @@ def test_when_the_run_is_killed_its_process_ends_and_sends_nothing_more():
 
 
 def test_the_token_is_neither_in_the_process_list_nor_in_its_environment():
-    with Server(lambda _: OK, held=True) as server, apart(server.url).open() as delivery:
+    with Server(lambda _: OK, held=True) as server, on_real_time(server.url).open() as delivery:
         for chunk in chunks(fresh(1)):
             delivery.submit(chunk)
         server.wait_for(1)
         for name in ("cmdline", "environ"):
             assert TOKEN.encode() not in Path(f"/proc/{pid_of(delivery)}/{name}").read_bytes()
-        assert TOKEN not in repr(vars(delivery._carrier))
+        assert TOKEN not in repr(vars(delivery._process))

@@ -1,4 +1,4 @@
-"""``@template``: text with placeholders (SEGMENT_SEMANTICS §6). Pure.
+"""``@template``: text with placeholders. Pure.
 
 Whole columns are joined where the placeholders are known beforehand. They are not where a value inserted by triple
 braces holds braces itself: such rows are rendered one by one, as is a template that depends on the event.
@@ -6,6 +6,7 @@ braces holds braces itself: such rows are rendered one by one, as is a template 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from etl.transform import columns
 from etl.transform.columns.texts import holds, placeholder_column
 from etl.transform.javascript import WHITE_SPACE, has_surrogate
 from etl.transform.javascript.values import UNDEFINED, Value, get, kind, placeholder_text, split_path
-from etl.transform.mapping.expression import Expression, at, constant, derived, failing, union
-from etl.transform.mapping.lookup import by_row
+from etl.transform.mapping.directive import Directive
+from etl.transform.mapping.expression import Expression, at, by_row, constant, derived, failing, union
+from etl.transform.mapping.validation import string_or_directive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,24 +27,24 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from etl.transform.columns.tracks import Roots
-    from etl.transform.mapping.expression import Build
+    from etl.transform.mapping.directive import Build, Surprise
 
-# Stands for a triple placeholder while the double ones are found.
+# Stands for a triple placeholder while the double ones are looked for.
 _MARK = "\ue000"
 
 
-def template(argument: Any, build: Build) -> Expression:
-    """``@template``: text with placeholders, or a directive that yields it (then rendered row by row)."""
+def _compile(argument: Any, build: Build) -> Expression:
+    """A directive that yields the text is rendered row by row."""
     source = build(argument)
     if source.constant is None:
-        return by_row("@template", source, rendered)
+        return by_row("@template", source, _rendered)
     text = source.constant[0]
     if not isinstance(text, str):
         return failing(f"@template: expected string, got {kind(text)}")
     return _fixed(text)
 
 
-def rendered(text: str, root: Value) -> str:
+def _rendered(text: str, root: Value) -> str:
     """The template with its placeholders filled: triple ones first, then double ones, in values too."""
 
     def look(inner: str) -> str:
@@ -51,7 +53,7 @@ def rendered(text: str, root: Value) -> str:
     return _filled(_filled(text, 3, look), 2, look)
 
 
-def placeholders(text: str, braces: int) -> Iterator[tuple[int, int]]:
+def _placeholders(text: str, braces: int) -> Iterator[tuple[int, int]]:
     """Where ``{{…}}`` (or ``{{{…}}}``) is, start and stop; what is inside has no closing brace."""
     opener, closer = "{" * braces, "}" * braces
     begin = 0
@@ -66,7 +68,7 @@ def placeholders(text: str, braces: int) -> Iterator[tuple[int, int]]:
 
 def _filled(text: str, braces: int, look: Callable[[str], str]) -> str:
     parts, begin = [], 0
-    for start, stop in placeholders(text, braces):
+    for start, stop in _placeholders(text, braces):
         parts += [text[begin:start], look(text[start + braces : stop - braces])]
         begin = stop
     return "".join([*parts, text[begin:]])
@@ -87,9 +89,9 @@ def _keys(inner: str) -> tuple[str, ...]:
 
 
 def _fixed(text: str) -> Expression:
-    triples = [_place(text[start + 3 : stop - 3]) for start, stop in placeholders(text, 3)]
+    triples = [_place(text[start + 3 : stop - 3]) for start, stop in _placeholders(text, 3)]
     marked = _filled(text, 3, lambda _: _MARK)
-    doubles = [marked[start:stop] for start, stop in placeholders(marked, 2)]
+    doubles = [marked[start:stop] for start, stop in _placeholders(marked, 2)]
     if not triples:
         return _joined(_parts(text, [])) if doubles else constant(text)
     outside = _filled(marked, 2, lambda _: "")
@@ -99,14 +101,14 @@ def _fixed(text: str) -> Expression:
 
 
 def _rendered_rows(text: str, roots: Roots) -> pd.Series:
-    return columns.tightened([rendered(text, root) for root in roots.whole()])
+    return columns.tightened([_rendered(text, root) for root in roots.whole()])
 
 
 def _parts(marked: str, triples: list[Expression]) -> list[Expression]:
     """The template as constants and lookups, in order."""
     parts, begin = [], 0
     rest = iter(triples)
-    for start, stop in placeholders(marked, 2):
+    for start, stop in _placeholders(marked, 2):
         parts += _pieces(marked[begin:start], rest)
         parts.append(_place(marked[start + 2 : stop - 2]))
         begin = stop
@@ -141,21 +143,21 @@ def _text(part: Expression, roots: Roots) -> str | pa.Array | list[str]:
 def _listed(texts: str | pa.Array | list[str], length: int) -> list[str]:
     if isinstance(texts, str):
         return [texts] * length
-    found: list[str] = texts if isinstance(texts, list) else texts.to_pylist()
-    return found
+    listed: list[str] = texts if isinstance(texts, list) else texts.to_pylist()
+    return listed
 
 
 def _guarded(text: str, joined: Expression, triples: list[Expression]) -> Expression:
     """As ``joined``, except for rows where a value inserted by triple braces holds a brace: those are rendered."""
 
     def column(roots: Roots) -> pd.Series:
-        found = joined.column(roots)
+        plain = joined.column(roots)
         braced = np.zeros(len(roots), bool)
         for triple in triples:
             braced |= _braced(placeholder_column(triple.column(roots)))
         if not braced.any():
-            return found
-        cells = columns.cells(found)
+            return plain
+        cells = columns.cells(plain)
         anew = columns.cells(_rendered_rows(text, roots.take(np.flatnonzero(braced))))
         for position, value in zip(np.flatnonzero(braced), anew, strict=True):
             cells[position] = value
@@ -168,3 +170,49 @@ def _braced(texts: pa.Array | list[str]) -> np.ndarray:
     if isinstance(texts, list):
         return np.fromiter(("{" in text or "}" in text for text in texts), bool, len(texts))
     return holds(texts, "[{}]")
+
+
+# --------------------------------------------------------------------------------------------- its lints
+
+
+def _reads(argument: Any) -> list[str]:
+    names: list[str] = []
+
+    def note(inner: str) -> str:
+        names.append(inner.strip())
+        return ""
+
+    if isinstance(argument, str):
+        _filled(_filled(argument, 3, note), 2, note)
+    return names
+
+
+def _lint(argument: Any) -> Iterator[Surprise]:
+    names = _reads(argument)
+    if any(name.startswith("$.") for name in names):
+        yield (
+            "template-dollar",
+            'in a template "$." is not taken off: what it names is never found, and nothing is filled in',
+            "Write {{properties.key}} without $.",
+        )
+    if any(re.match(r"[#/^&>!]|else$", name) or "|" in name for name in names):
+        yield (
+            "template-logic",
+            "templates know no sections, helpers or filters: each {{…}} is only looked up, and this one finds nothing",
+            "Use @if, @case or @liquid.",
+        )
+
+
+DIRECTIVE = Directive(
+    "@template",
+    "Text with each `{{path}}` replaced by what is there, or by nothing. Its paths have no `$.`.",
+    _compile,
+    string_or_directive,
+    _lint,
+    {
+        "template-dollar": '"$." inside a template finds nothing',
+        "template-logic": "sections, helpers and filters in a template find nothing",
+    },
+    _reads,
+    sends=False,
+)

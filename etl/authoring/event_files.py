@@ -1,4 +1,4 @@
-"""Events that somebody hands over to be looked at: a file, standard input, or the config's source as a whole."""
+"""Events in a file or on standard input: JSON lines, gzipped or not, or Parquet."""
 
 from __future__ import annotations
 
@@ -13,14 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from etl.core.errors import ConfigError
-from etl.core.windows import ALL_TIME
 from etl.transform.json.text import parse as parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import IO
-
-    from etl.core.ports import EventBatch, Source
 
 _LINES = 5_000
 
@@ -33,11 +30,6 @@ def tables(path: str) -> Iterator[pa.Table | list[Any]]:
     if path != "-" and not Path(path).is_file():
         raise ConfigError(f"{path} is not a file; INPUT is a file of JSON lines or Parquet, or - for stdin")
     return _parquet(path) if _is_parquet(path) else _json_lines(path)
-
-
-def source_batches(source: Source) -> Iterator[EventBatch]:
-    """Every batch of ``source``, whatever its cursor."""
-    return source.batches(ALL_TIME)
 
 
 def _is_parquet(path: str) -> bool:
