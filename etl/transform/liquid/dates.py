@@ -79,7 +79,7 @@ def _milliseconds(value: Value) -> float | None:
         return to_number(value) * (1 if isinstance(value, bool) else 1000)
     if isinstance(value, str) and re.fullmatch("[0-9]+", value):
         return to_number(value) * 1000
-    return parse_date(text(value))
+    return _parsed(text(value))
 
 
 def _datetime(milliseconds: int) -> tuple[datetime, int]:
@@ -95,6 +95,10 @@ def _west(name: str, utc: int) -> float:
         raise ThrownError(f"Invalid time zone specified: {name}")
     offset = _datetime(max(utc, _FIRST) // 1000 * 1000)[0].astimezone(zone).utcoffset() or timedelta()
     return -offset.total_seconds() / 60
+
+
+#: Rows repeat dates, and V8's rules take their time.
+_parsed = lru_cache(maxsize=4096)(parse_date)
 
 
 @lru_cache(maxsize=256)
