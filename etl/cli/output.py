@@ -153,32 +153,39 @@ def summary(report: Report) -> list[str]:
     """The report as lines of at most 80 columns."""
     if report.counts is None:
         return []
-    counts, pairs = report.counts, report.counts.pairs
+    return [*_counted(report, report.counts), *_beside(report, report.counts), *_warned(report)]
+
+
+def _counted(report: Report, counts: Counts) -> Iterator[str]:
+    """Rows and pairs, and what became of them."""
     state = "complete" if report.complete else "dry run" if report.dry_run else "NOT complete"
-    lines = [
-        f"window    {report.window} {state}",
-        f"read      {counts.read:>12,} rows, {counts.filtered:,} matched no subscription"
-        + (f", {counts.unreadable:,} UNREADABLE" if counts.unreadable else ""),
-        f"matched   {pairs.matched:>12,} pairs of a track event and a subscription",
-    ]
-    lines += _outcomes(counts, dry_run=report.dry_run)
+    broken = f", {counts.unreadable:,} UNREADABLE" if counts.unreadable else ""
+    yield f"window    {report.window} {state}"
+    yield f"read      {counts.read:>12,} rows, {counts.filtered:,} matched no subscription{broken}"
+    yield f"matched   {counts.pairs.matched:>12,} pairs of a track event and a subscription"
+    yield from _outcomes(counts, dry_run=report.dry_run)
+
+
+def _beside(report: Report, counts: Counts) -> Iterator[str]:
+    """Figures beside the sum."""
+    if counts.long_values:
+        yield f"long      {counts.long_values:>12,} pairs have a property value over limits.property_value_bytes"
     if counts.released:
-        lines.append(f"released  {counts.released:>12,} held pairs of earlier runs that came due")
+        yield f"released  {counts.released:>12,} held pairs of earlier runs that came due"
     if report.seconds is not None:
-        rate = pairs.sent / report.seconds if report.seconds else 0
-        lines.append(
-            f"took      {report.seconds:>12.1f} s, {counts.requests:,} requests, {rate:,.0f} events/s sent"
-        )
+        rate = counts.pairs.sent / report.seconds if report.seconds else 0
+        yield f"took      {report.seconds:>12.1f} s, {counts.requests:,} requests, {rate:,.0f} events/s sent"
+
+
+def _warned(report: Report) -> Iterator[str]:
+    """What somebody should know or do."""
     if report.newest is not None:
-        lines.append(f"newest row {rfc3339(report.newest)} in the source")
+        yield f"newest row {rfc3339(report.newest)} in the source"
     if report.behind_seconds is not None:
-        lines += [
-            f"BEHIND: that is {_long(report.behind_seconds)} before the window's end, more than source.overlap. Later",
-            "runs do not reach back so far: if rows of that time are still to come, etl",
-            "backfill it once they are there.",
-        ]
+        yield f"BEHIND: that is {_long(report.behind_seconds)} before the window's end, more than source.overlap. Later"
+        yield "runs do not reach back so far: if rows of that time are still to come, etl"
+        yield "backfill it once they are there."
     for note in report.notes:
-        lines += wrap(f"NOTE: {note}", 80)
+        yield from wrap(f"NOTE: {note}", 80)
     if report.to_look_at and not report.dry_run:
-        lines.append("look at them with: etl dead-letters list")
-    return lines
+        yield "look at them with: etl dead-letters list"

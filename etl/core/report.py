@@ -34,6 +34,7 @@ FIELDS: Final[dict[str, str]] = {
     **{name: f"pairs: each {BY_NAME[name].meaning}" for name in OUTCOMES},
     "requests": "requests to Metronome",
     "retries": "requests that were tried again",
+    "long_values": "pairs with a property value over `limits.property_value_bytes`, where that is only warned of",
     "released": "held pairs of earlier runs that came due and were sent; not in `matched`",
     "new_letters": "dead letters that no completed run has counted as new: also those that stopped runs recorded",
     "reasons": "of the rejected pairs, the commonest first: `stage: reason` → pairs",
@@ -83,6 +84,7 @@ class Counts:
     unreadable: int = 0
     requests: int = 0
     retries: int = 0
+    long_values: int = 0
     new_letters: dict[str, int] = field(default_factory=dict)
     released: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
@@ -129,7 +131,7 @@ class Counts:
 
     def include(self, other: Counts) -> None:
         """Add what another run counted."""
-        for name in ("read", "filtered", *ROWS, "requests", "retries", "released"):
+        for name in ("read", "filtered", *ROWS, "requests", "retries", "long_values", "released"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.add_new_letters(other.new_letters)
         self.add_reasons(other.reasons)
@@ -159,6 +161,7 @@ class Counts:
             **self.pairs.as_dict(),
             "requests": self.requests,
             "retries": self.retries,
+            "long_values": self.long_values,
             "released": self.released,
             "new_letters": sum(self.new_letters.values()),
             "reasons": dict(self.reasons.most_common()),

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import pyarrow.compute as pc
 
 from etl.core.errors import CircuitBreakerError, EtlError, InterruptedRunError
+from etl.core.outcomes import HELD
 from etl.core.report import Counts, Report
 from etl.pipeline import dead_letters
 from etl.pipeline.chunks import chunks
@@ -202,7 +203,7 @@ class _Line:
 
     def _touch(self, judged: pd.DataFrame) -> None:
         """Before the first pair of a subscription is sent, or held to be sent: no other version may bill its time."""
-        billed = judged["subscription"][judged["outcome"].isin(["send", "in_future"])]
+        billed = judged["subscription"][judged["outcome"].isin(["send", *HELD])]
         new = set(billed.unique()) - self.touched
         if new:
             self.log.touch(new)
@@ -215,7 +216,7 @@ class _Line:
             return
         letters = partial(dead_letters.of_held, due)
         judged = self.look_up.judge_held(dead_letters.pairs_of(due))
-        ended = judged[judged["outcome"].isin(["already_sent", "drift", "too_old"])]
+        ended = judged[~judged["outcome"].isin(["send", "duplicate", *HELD])]
         self.recorder.end([int(number) for number in ended["number"]])
         self.recorder.add_letters(dead_letters.not_sent(letters, ended, self.job.max_age))
         self._send(_to_send(judged).drop_duplicates("key", ignore_index=True), letters)
@@ -270,6 +271,7 @@ def _examined(job: Job, view: View, counts: Counts, idle: Callable[[], None]) ->
         counts.read += batch.table.num_rows
         counts.filtered += batch.table.num_rows - examined.matched_rows
         counts.unreadable += len(batch.unreadable)
+        counts.long_values += examined.warned
         counts.saw(_newest(batch))
         counts.add("matched", by_subscription(examined.pairs))
         counts.add("matched", by_subscription(examined.rejected))
@@ -287,7 +289,7 @@ def _reasons(rejected: pd.DataFrame) -> Iterator[str]:
 
 def _to_send(judged: pd.DataFrame) -> pd.DataFrame:
     chosen = (judged["outcome"] == "send").to_numpy()
-    events = judged.drop(columns=["outcome", "digest", "sent_digest"])
+    events = judged.drop(columns=["outcome", "earlier"])
     return events if chosen.all() else events[chosen].reset_index(drop=True)
 
 
