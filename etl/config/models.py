@@ -134,6 +134,14 @@ class Section(BaseModel):
     secrets: ClassVar[frozenset[str]] = frozenset()
 
 
+#: Of sources that consist of files or tables which can be left out.
+Exclude = Annotated[Names, BeforeValidator(_listed), _ONE_OR_MORE]
+_EXCLUDE: Any = Field(
+    default=None,
+    description="Files or tables to leave out, by name or glob; of files from the folder of `path` on.",
+)
+
+
 class _Source(Section):
     cursor: str | None = Field(
         default=None, description="What windows are cut on: when Segment received the event."
@@ -156,6 +164,7 @@ class ParquetSource(_Source):
 
     secrets = frozenset({"path"})
     type: Literal["parquet"]
+    exclude: Exclude | None = _EXCLUDE
     path: Location = Field(
         description="A file, a folder, a glob, or a URL: `s3://`, `gs://`, `az://`. Hive partitions are recognised."
     )
@@ -170,11 +179,42 @@ class ParquetSource(_Source):
     )
 
 
+class DeltaSource(_Source):
+    """A Delta table: its newest version, by ``deltalake``."""
+
+    secrets = frozenset({"path"})
+    type: Literal["delta"]
+    path: Location = Field(description="The folder or URL of a Delta table, whose newest version is read.")
+    layout: Literal["auto", "segment", "warehouse"] = Field(default="auto", description="As for `parquet`.")
+
+
+class IcebergSource(_Source):
+    """An Iceberg table: its current snapshot, by ``pyiceberg``."""
+
+    secrets = frozenset({"path"})
+    type: Literal["iceberg"]
+    path: Location | None = Field(
+        default=None, description="The folder or URL of an Iceberg table, or one of its metadata files."
+    )
+    catalog: str | None = Field(
+        default=None, description="Instead of `path`: a catalog that pyiceberg's own configuration names."
+    )
+    table: str | None = Field(default=None, description="The table in `catalog`, such as `segment.tracks`.")
+    layout: Literal["auto", "segment", "warehouse"] = Field(default="auto", description="As for `parquet`.")
+
+    @model_validator(mode="after")
+    def _one_way_to_find(self) -> IcebergSource:
+        if bool(self.path) == bool(self.catalog and self.table) or bool(self.catalog) != bool(self.table):
+            raise wrong("should have either path, or catalog and table")
+        return self
+
+
 class LogsSource(_Source):
     """Segment's raw logs: (gzipped) JSON lines of whole calls, as its S3 destination writes them."""
 
     secrets = frozenset({"path"})
     type: Literal["logs"]
+    exclude: Exclude | None = _EXCLUDE
     path: Location = Field(
         description="The same, of (gzipped) JSON lines of whole calls, as Segment's S3 destination writes them."
     )
@@ -185,6 +225,7 @@ class WarehouseSource(_Source):
 
     secrets = frozenset({"url"})
     type: Literal["warehouse"]
+    exclude: Exclude | None = _EXCLUDE
     url: SourceUrl | None = Field(
         default=None, description="A SQLAlchemy URL, its password from the environment."
     )
@@ -208,9 +249,14 @@ class WarehouseSource(_Source):
         return self
 
 
-Source = Annotated[ParquetSource | LogsSource | WarehouseSource, Field(discriminator="type")]
+Source = Annotated[
+    ParquetSource | DeltaSource | IcebergSource | LogsSource | WarehouseSource,
+    Field(discriminator="type"),
+]
 SOURCES: dict[str, type[Section]] = {
     "parquet": ParquetSource,
+    "delta": DeltaSource,
+    "iceberg": IcebergSource,
     "warehouse": WarehouseSource,
     "logs": LogsSource,
 }
@@ -266,6 +312,10 @@ class Destination(Section):
     base_url: BaseUrl = Field(
         default="https://api.metronome.com",
         description="`https` only; `http` for loopback, such as the local stand-in.",
+    )
+    was: BaseUrl | None = Field(
+        default=None,
+        description="The `base_url` of before, where it is the same Metronome at another address.",
     )
     api_token: SecretStr | None = Field(default=None, description="The bearer token, by reference.")
     events_per_second: Number = Field(
@@ -328,6 +378,9 @@ class Root(Section):
     """What a config says outside its sections."""
 
     pipeline: Name = Field(description="A stable name: state is kept under it, whatever path or url becomes.")
+    was: Name | None = Field(
+        default=None, description="The name that the pipeline had before, whose state it takes over."
+    )
     retired: dict[Name, UtcTime] = Field(
         default_factory=dict,
         description="Name of a subscription that is gone → when it ended: its last version bills what came before.",

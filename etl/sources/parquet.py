@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
-from etl.core.errors import ConfigError, SourceError
 from etl.core.layouts import RESERVED, detect_layout, flat_column, needed_columns
 from etl.sources.cursors import check_cursor_type, find_cursor
-from etl.sources.files import listing, shares, unread
+from etl.sources.files import each_read, listing, unread
 from etl.sources.footers import (
     CLOCK_KEYS,
     named_for_receipt,
@@ -29,9 +28,10 @@ from etl.sources.opening import opened, refuse_columns, refuse_doubled, unreadab
 from etl.sources.rows import Part, batches_of, positions, with_constants
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    import numpy as np
     import pyarrow.parquet as pq
 
     from etl.core import layouts as events
@@ -61,8 +61,8 @@ class ParquetSource:
 
     ``layout``: ``auto`` tells it for each file by its columns. ``partitions``: ``received`` where folders named for a
     time are named for when Segment received the events in them; ``auto``: only those of Segment's data lakes are.
-    ``cursor``: the column windows are cut on, by default ``receivedAt`` or ``received_at``. A relative ``path`` starts at ``base``. Credentials of object
-    stores come from their usual places.
+    ``cursor``: the column windows are cut on, by default ``receivedAt`` or ``received_at``. A relative ``path``
+    starts at ``base``. ``exclude``: globs of files to leave out. Credentials of object stores come from their usual places.
     """
 
     def __init__(
@@ -74,8 +74,9 @@ class ParquetSource:
         cursor: str | None = None,
         batch_rows: int = 50_000,
         base: Path = Path(),
+        exclude: Collection[str] = (),
     ) -> None:
-        self._path, self._base = path, base
+        self._path, self._base, self._exclude = path, base, exclude
         self._layout, self._partitions, self._cursor = layout, partitions, cursor
         self._batch_rows = batch_rows
 
@@ -87,27 +88,22 @@ class ParquetSource:
     ) -> Iterator[EventBatch]:
         """See ``Source.batches``: file by file in order of their names; a mark tells a file's version.
 
-        Raises ``ConfigError`` if the first file read has no cursor column, ``SourceError`` if a later one has
-        none, if a file cannot be read, or if ``path`` matches nothing at all.
+        Raises ``ConfigError`` if no file has the cursor column; ``SourceError``, after all others were read, for
+        files that lack it or cannot be read, and at once if ``path`` matches nothing at all.
         """
-        begun = False
         files = unread([f for f in self._list().files if not self._outside(f, window)], done)
-        for file, share in shares(files):
-            try:
-                for batch in self._file_batches(file, window, paths):
-                    begun = True
-                    yield replace(batch, done=share(batch.done or 0.0))
-            except ConfigError as error:
-                if begun:  # events may have been sent by now, so this is no usage error any more
-                    raise SourceError(str(error)) from error
-                raise
+        yield from each_read(files, lambda file: self._file_batches(file, window, paths))
 
     def check(self) -> None:
         """Opens the first and the last file and looks for the cursor column."""
         files = self._list().files
-        for file in {files[0], files[-1]}:
+        for file in {*files[:1], *files[-1:]}:
             with opened(file) as parquet:
                 self._shape(file, parquet)
+
+    def missing(self, origins: Collection[str]) -> set[str]:
+        """See ``Source.missing``."""
+        return set(origins) - {file.name for file in self._list().files}
 
     def seen(self) -> Sequence[str]:
         """How many files there are, which beside them are ignored, and which folders are taken for what."""
@@ -154,7 +150,8 @@ class ParquetSource:
         mark = _mark(file)
         with opened(file) as parquet:
             schema, layout, cursor = self._shape(file, parquet)
-            constants = _constants(file, schema, layout, paths)
+            constants = self._constants(file, schema, layout, paths)
+            kept = self._kept(file)
             columns = needed_columns(schema, layout, paths, cursor)
             refuse_columns(file, parquet, columns)
             groups = row_groups(parquet.metadata, cursor)
@@ -167,7 +164,8 @@ class ParquetSource:
                 for run in runs(groups, window, self._batch_rows):
                     for table, first in _read(file, parquet, run, self._batch_rows, columns):
                         read += len(table)
-                        yield Part(with_constants(table, constants), positions(first, len(table)))
+                        part = Part(with_constants(table, constants), positions(first, len(table)))
+                        yield part if kept is None else part.of(kept[first : first + len(table)])
 
             for batch in batches_of(
                 parts(), layout, cursor, window, origin=file.name, mark=mark if whole else None
@@ -193,8 +191,28 @@ class ParquetSource:
         by_receipt = (self._cursor or "received_at").lower().replace("_", "") == "receivedat"
         return by_receipt and named_for_receipt(file.partitions)
 
+    def _constants(
+        self, file: File, schema: pa.Schema, layout: Layout, paths: Collection[events.Path] | None
+    ) -> Mapping[str, pa.Scalar]:
+        """Columns a flat file lacks because its folders are named for them (``PARTITION BY`` of an unload).
+
+        Only those a path names, or that every event has: any other folder would turn up among the properties.
+        """
+        held = {name.lower() for name in schema.names} | CLOCK_KEYS
+        asked = set(paths or ()) - {("properties",), ("context",), ()}
+        return {
+            key: pa.scalar(None if value == _HIVE_NULL else value, pa.string())
+            for key, value in file.partitions.items()
+            if layout == "warehouse" and key not in held
+            if key in RESERVED or any(flat_column(path, [key]) for path in asked)
+        }
+
+    def _kept(self, file: File) -> np.ndarray | None:  # noqa: ARG002 - of a table's files some rows may be deleted
+        """Bool per row of the file: whether it is one of the events; None: all are."""
+        return None
+
     def _list(self) -> Listing:
-        return listing(self._path, self._base, ENDINGS, skip=_NOT_DATA)
+        return listing(self._path, self._base, ENDINGS, skip=_NOT_DATA, exclude=self._exclude)
 
 
 #: What is said of folders, by what they are taken for.
@@ -236,20 +254,3 @@ def _read(
             first += batch.num_rows
     except (OSError, pa.ArrowException) as error:
         raise unreadable(file, str(error)) from error
-
-
-def _constants(
-    file: File, schema: pa.Schema, layout: Layout, paths: Collection[events.Path] | None
-) -> dict[str, str | None]:
-    """Columns a flat file lacks because its folders are named for them (``PARTITION BY`` of an unload).
-
-    Only those a path names, or that every event has: any other folder would turn up among the properties.
-    """
-    held = {name.lower() for name in schema.names} | CLOCK_KEYS
-    asked = set(paths or ()) - {("properties",), ("context",), ()}
-    return {
-        key: None if value == _HIVE_NULL else value
-        for key, value in file.partitions.items()
-        if layout == "warehouse" and key not in held
-        if key in RESERVED or any(flat_column(path, [key]) for path in asked)
-    }
