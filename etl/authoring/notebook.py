@@ -21,7 +21,7 @@ from etl.transform.frame import as_events
 from etl.transform.json.text import parse as parse_json
 
 #: What a run counts, as the report names it.
-_COUNTS = tuple(name for name in Counts().as_dict() if name != "by_subscription")
+_COUNTS = tuple(name for name, value in Counts().as_dict().items() if isinstance(value, int))
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

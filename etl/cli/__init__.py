@@ -97,7 +97,7 @@ def root() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command; every way to fail becomes one of the contract's exit codes (DESIGN §6)."""
+    """Run a command; every way to fail becomes one of the exit codes of ``etl.core.errors``."""
     # Libraries make half a million objects while they load: looking through all of them for garbage at Python's usual
     # pace is a twentieth of a run, and leaving nothing to look through halves its exit. ``etl.core.memory`` has a run's pace.
     gc.set_threshold(_LOADED)

@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from contextlib import contextmanager
+from decimal import Decimal
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,18 @@ import orjson
 from etl.core import logs
 from etl.core.errors import ConfigError, EtlError
 from etl.core.outcomes import BY_NAME, OUTCOMES
-from etl.core.report import Report
+from etl.core.report import Report, total
 from etl.core.windows import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections import Counter
+    from collections.abc import Callable, Iterator, Mapping
+
+    from etl.core.report import Counts
+
+
+#: Reasons that a summary lists, and how much of each: a line has 80 columns.
+_REASONS, _REASON_WIDTH = 5, 56
 
 
 def print_json(value: Any) -> None:
@@ -84,7 +92,7 @@ def report_of(run: Callable[[], Report], *, as_json: bool, quiet: bool = False) 
 
 @contextmanager
 def readers_may_leave() -> Iterator[None]:
-    """Whoever read our output has gone: nothing more can be told, but the exit code still is."""
+    """Whoever read our output has gone: nothing more can be said, but the exit code still is."""
     try:
         yield
     except BrokenPipeError:
@@ -119,40 +127,75 @@ def _long(seconds: float) -> str:
     return f"{hours} hours" if hours < 72 else f"{hours // 24} days"
 
 
+def _quantities(quantities: Mapping[str, Mapping[str, str]] | None) -> Iterator[str]:
+    """The sums of all subscriptions, a line for each outcome that has one."""
+    for outcome in ("matched", *OUTCOMES) if quantities else ():
+        value = total(Decimal(sums[outcome]) for sums in (quantities or {}).values())
+        if value or outcome == "matched":
+            yield f"{'quantity' if outcome == 'matched' else '':<10}{value:>12,f}  {outcome}"
+
+
+def _reasons(reasons: Counter[str]) -> Iterator[str]:
+    """The commonest, a line each."""
+    for reason, number in reasons.most_common(_REASONS):
+        text = reason if len(reason) <= _REASON_WIDTH else f"{reason[: _REASON_WIDTH - 1]}…"
+        yield f"{number:>22,}  {text}"
+    if (rest := sum(reasons.values()) - sum(number for _, number in reasons.most_common(_REASONS))) > 0:
+        yield f"{rest:>22,}  for other reasons"
+
+
+def _outcomes(counts: Counts, *, dry_run: bool) -> Iterator[str]:
+    """A line for each that occurs, with what is wrong with it; a dry run says what would be sent."""
+    pairs = counts.pairs
+    for outcome in OUTCOMES:
+        number = getattr(pairs, outcome)
+        if dry_run and outcome == "unsent":
+            yield f"  would send{number:>10,}"
+        elif number or (outcome == "sent" and not dry_run):
+            meaning = BY_NAME[outcome].meaning if BY_NAME[outcome].to_look_at else ""
+            yield f"  {outcome:<13}{number:>7,}  {meaning}".rstrip()
+        if outcome == "rejected":
+            yield from _reasons(counts.reasons)
+
+
 def summary(report: Report) -> list[str]:
     """The report as lines of at most 80 columns."""
     if report.counts is None:
         return []
-    counts, pairs = report.counts, report.counts.pairs
+    return [*_counted(report, report.counts), *_beside(report, report.counts), *_warned(report)]
+
+
+def _counted(report: Report, counts: Counts) -> Iterator[str]:
+    """Rows and pairs, and what became of them."""
     state = "complete" if report.complete else "dry run" if report.dry_run else "NOT complete"
-    lines = [
-        f"window    {report.window} {state}",
-        f"read      {counts.read:>12,} rows, {counts.filtered:,} matched no subscription"
-        + (f", {counts.unreadable:,} UNREADABLE" if counts.unreadable else ""),
-        f"matched   {pairs.matched:>12,} pairs of a track event and a subscription",
-    ]
-    for outcome in OUTCOMES:
-        number = getattr(pairs, outcome)
-        if number or outcome == "sent":
-            meaning = BY_NAME[outcome].meaning if BY_NAME[outcome].to_look_at else ""
-            lines.append(f"  {outcome:<13}{number:>7,}  {meaning}".rstrip())
+    broken = f", {counts.unreadable:,} UNREADABLE" if counts.unreadable else ""
+    yield f"window    {report.window} {state}"
+    yield f"read      {counts.read:>12,} rows, {counts.filtered:,} matched no subscription{broken}"
+    yield f"matched   {counts.pairs.matched:>12,} pairs of a track event and a subscription"
+    yield from _outcomes(counts, dry_run=report.dry_run)
+    yield from _quantities(report.quantities)
+
+
+def _beside(report: Report, counts: Counts) -> Iterator[str]:
+    """Figures beside the sum."""
+    if counts.long_values:
+        yield f"long      {counts.long_values:>12,} pairs have a property value over limits.property_value_bytes"
     if counts.released:
-        lines.append(f"released  {counts.released:>12,} held pairs of earlier runs that came due")
+        yield f"released  {counts.released:>12,} held pairs of earlier runs that came due"
     if report.seconds is not None:
-        rate = pairs.sent / report.seconds if report.seconds else 0
-        lines.append(
-            f"took      {report.seconds:>12.1f} s, {counts.requests:,} requests, {rate:,.0f} events/s sent"
-        )
+        rate = counts.pairs.sent / report.seconds if report.seconds else 0
+        yield f"took      {report.seconds:>12.1f} s, {counts.requests:,} requests, {rate:,.0f} events/s sent"
+
+
+def _warned(report: Report) -> Iterator[str]:
+    """What somebody should know or do."""
     if report.newest is not None:
-        lines.append(f"newest row {rfc3339(report.newest)} in the source")
+        yield f"newest row {rfc3339(report.newest)} in the source"
     if report.behind_seconds is not None:
-        lines += [
-            f"BEHIND: that is {_long(report.behind_seconds)} before the window's end, more than source.overlap. Later",
-            "runs do not reach back so far: if rows of that time are still to come, etl",
-            "backfill it once they are there.",
-        ]
+        yield f"BEHIND: that is {_long(report.behind_seconds)} before the window's end, more than source.overlap. Later"
+        yield "runs do not reach back so far: if rows of that time are still to come, etl"
+        yield "backfill it once they are there."
     for note in report.notes:
-        lines += wrap(f"NOTE: {note}", 80)
+        yield from wrap(f"NOTE: {note}", 80)
     if report.to_look_at and not report.dry_run:
-        lines.append("look at them with: etl dead-letters list")
-    return lines
+        yield "look at them with: etl dead-letters list"

@@ -78,12 +78,12 @@ def _runs(runs: list[dict[str, Any]]) -> Iterator[str]:
     if not runs:
         return
     yield ""
-    yield f"{'started (UTC)':<17}{'kind':<10}{'status':<10}{'read':>11}{'sent':>11}{'rejected':>9}  window since"
+    yield f"{'started (UTC)':<17}{'kind':<10}{'status':<10}{'read':>11}{'sent':>11}{'to look':>9}  window since"
     for run in runs:
         counts = run["counts"] or {}
         yield (
             f"{run['started'][:16].replace('T', ' '):<17}{run['kind']:<10}{run['status']:<10}"
-            f"{counts.get('read', 0):>11,}{counts.get('sent', 0):>11,}{counts.get('rejected', 0):>9,}"
+            f"{counts.get('read', 0):>11,}{counts.get('sent', 0):>11,}{counts.get('new_letters', 0):>9,}"
             f"  {run['since'][:16].replace('T', ' ')}"
         )
         if run["error"]:

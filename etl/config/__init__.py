@@ -4,7 +4,9 @@ from etl.config.config import Config
 from etl.config.loading import Draft, draft_config, load_config, parse_config
 from etl.config.models import (
     Breaker,
+    DeltaSource,
     Destination,
+    IcebergSource,
     Limits,
     LogsSource,
     ParquetSource,
@@ -13,19 +15,22 @@ from etl.config.models import (
     WarehouseSource,
 )
 from etl.config.values import parse_duration, parse_time
-from etl.config.watching import Alarms, Metrics, Notify
+from etl.config.watching import Alarms, Metrics, Notify, ReportSection
 
 __all__ = [
     "Alarms",
     "Breaker",
     "Config",
+    "DeltaSource",
     "Destination",
     "Draft",
+    "IcebergSource",
     "Limits",
     "LogsSource",
     "Metrics",
     "Notify",
     "ParquetSource",
+    "ReportSection",
     "State",
     "SubscriptionSection",
     "WarehouseSource",

@@ -18,7 +18,7 @@ from etl.config.models import (
     SubscriptionSection,
     WarehouseSource,
 )
-from etl.config.watching import Alarms, Metrics, Notify
+from etl.config.watching import Alarms, Metrics, Notify, ReportSection
 from etl.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ class Config(Root):
     metrics: Metrics = Field(default=Metrics(), description="Where the figures of a run go.")
     notify: Notify = Field(
         default=Notify(), description="Who is told when a run fails, and when the next one is complete again."
+    )
+    report: ReportSection = Field(
+        default=ReportSection(), description="What a run's report shows beside the counts."
     )
 
     _document: Document = PrivateAttr(default_factory=lambda: Document("the config"))

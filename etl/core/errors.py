@@ -12,7 +12,7 @@
     │   └── InterruptedRunError     SIGTERM or Ctrl-C
     └── WindowBusyError        75   another process is running an overlapping window
 
-The number is the CLI's exit code (DESIGN §6). Rules of wording: what happened, where (file and key, window and
+The number is the CLI's exit code. Rules of wording: what happened, where (file and key, window and
 chunk), what to do next; never a token, never event properties.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from etl.core.report import Report
 
 
-#: What the command's exit codes mean (DESIGN §6).
+#: What the command's exit codes mean.
 EXIT_CODES: Final[dict[int, str]] = {
     0: "complete",
     1: "complete, and something to look at was newly recorded",

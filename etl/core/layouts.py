@@ -2,7 +2,7 @@
 
 Pure, and known to both sides: sources ask which columns to read, the transform which column holds a path.
 Names of columns are matched exactly in the ``segment`` layout and case-insensitively in the ``warehouse``
-layout, where Snowflake shows upper case and Redshift lower case (FACTS §2.2).
+layout, where Snowflake shows upper case and Redshift lower case (Segment's documentation of warehouse schemas).
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
+from etl.core.errors import ConfigError
+
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 #: How a table of track events is laid out: ``segment`` = nested, camelCase, as Segment's API has it
 #: (``properties`` and ``context`` as struct, map or JSON text); ``warehouse`` = flat, snake_case, one column
@@ -26,7 +28,7 @@ Path = tuple[str, ...]
 #: The one column of a table whose rows are whole events as JSON text (raw logs), type ``pa.json_()``.
 WHOLE_EVENT = "$"
 
-#: What windows are cut on by default: when Segment's API received the event (FACTS §2.3).
+#: What windows are cut on by default: when Segment's API received the event.
 DEFAULT_CURSOR: dict[Layout, str] = {"segment": "receivedAt", "warehouse": "received_at"}
 
 #: Columns of the ``segment`` layout that hold an object; as plain strings they are JSON text.
@@ -41,8 +43,8 @@ RESERVED = frozenset(
     }
 )
 
-#: Further ones in a data lake, which keeps the whole envelope and is told by having no ``event_text``
-#: (FACTS §3.1). In a warehouse ``type`` or ``version`` is a property like any other.
+#: Further ones in a data lake, which keeps the whole envelope and is known by having no ``event_text``.
+#: In a warehouse ``type`` or ``version`` is a property like any other.
 LAKE_RESERVED = frozenset({"channel", "message_id", "project_id", "type", "version"})
 LAKE_PREFIXES = ("metadata_", "integrations_")
 
@@ -55,6 +57,9 @@ _API_NAMES = frozenset(
         *("properties", WHOLE_EVENT),
     }
 )
+
+#: Columns that pandas and dask write for an index that nobody named: no part of any event.
+_INDEX = re.compile(r"__index_level_\d+__|__null_dask_index__")
 
 _WORD = re.compile(r"[A-Z0-9]+[a-z0-9]*|[a-z0-9]+")
 
@@ -74,11 +79,11 @@ def detect_layout(schema: pa.Schema) -> Layout:
 
 
 def find_column(name: str, names: Iterable[str]) -> str | None:
-    """The one of ``names`` that is ``name``, else the first that differs from it only in case."""
-    known = list(names)
-    if name in known:
-        return name
-    return next((known_name for known_name in known if known_name.lower() == name.lower()), None)
+    """The one of ``names`` that is ``name``, else the one that differs from it only in case.
+
+    Raises ``ConfigError`` where several differ from it only in case: nothing says which is meant.
+    """
+    return _only(name, [known for known in dict.fromkeys(names) if known.lower() == name.lower()], (name,))
 
 
 def flat_column(path: Path, names: Iterable[str]) -> str | None:
@@ -88,9 +93,18 @@ def flat_column(path: Path, names: Iterable[str]) -> str | None:
     ``$.context.groupId`` → ``context_group_id``, ``$.properties.data.jobId`` → ``data_job_id``. A property
     with the name of a reserved column is looked for as ``_name``; lakes may prefix properties with
     ``properties_``. ``$.properties`` and ``$.context`` are held by many columns: see ``object_columns``.
+    Of columns that differ only in case, the one spelt like the path is meant, else the one in lower case; raises
+    ``ConfigError`` where neither is there.
     """
     by_lower = _by_lower(names)
-    return next((by_lower[c] for c in _candidates(path, by_lower) if c in by_lower), None)
+    return next(
+        (
+            _only(f"$.{'.'.join(path)}", by_lower[name], (path[-1], name))
+            for name in _candidates(path, by_lower)
+            if name in by_lower
+        ),
+        None,
+    )
 
 
 def flat_holder(path: Path, schema: pa.Schema) -> tuple[str, Path] | None:
@@ -109,14 +123,17 @@ def properties_columns(names: Iterable[str]) -> dict[str, str]:
     """Property name → column, for ``$.properties`` of a ``warehouse`` table: all but reserved and context.
 
     The names are the columns' own, in lower case (how the event spelt them is lost), less the ``_`` of a
-    reserved name or of a leading digit and less the ``properties_`` of a lake.
+    reserved name or of a leading digit and less the ``properties_`` of a lake. Columns that would get the same name
+    keep their own.
     """
     by_lower = _by_lower(names)
-    found: dict[str, str] = {}
-    for lower, column in by_lower.items():
-        if not _is_envelope(lower, by_lower):
-            found[_property_name(lower, by_lower)] = column
-    return found
+    return _keyed(
+        {
+            lower: (_property_name(lower, by_lower), spellings)
+            for lower, spellings in by_lower.items()
+            if not _is_envelope(lower, by_lower)
+        }
+    )
 
 
 def object_columns(field: str, names: Iterable[str]) -> dict[str, str]:
@@ -127,11 +144,14 @@ def object_columns(field: str, names: Iterable[str]) -> dict[str, str]:
     if field == "properties":
         return properties_columns(names)
     prefix = snake_case(field) + "_"
-    return {
-        lower.removeprefix(prefix): column
-        for lower, column in _by_lower(names).items()
-        if lower.startswith(prefix) and len(lower) > len(prefix) and _is_envelope(lower, _by_lower(names))
-    }
+    by_lower = _by_lower(names)
+    return _keyed(
+        {
+            lower: (lower.removeprefix(prefix), spellings)
+            for lower, spellings in by_lower.items()
+            if lower.startswith(prefix) and len(lower) > len(prefix) and _is_envelope(lower, by_lower)
+        }
+    )
 
 
 def needed_columns(
@@ -143,7 +163,7 @@ def needed_columns(
     the cursor. In the ``segment`` layout a part of a struct is named with dots (``context.groupId``), as
     Parquet readers take it.
     """
-    names = list(schema.names)
+    names = [name for name in schema.names if not _INDEX.fullmatch(name)]
     if paths is None or () in paths or WHOLE_EVENT in names:
         return names
     pick = _segment_columns if layout == "segment" else _warehouse_columns
@@ -155,12 +175,34 @@ def needed_columns(
 # -------------------------------------------------------------------------------------------- the rules
 
 
-def _by_lower(names: Iterable[str]) -> dict[str, str]:
-    """Lower-cased name → name; the first wins where a table has names that differ only in case."""
-    by_lower: dict[str, str] = {}
+def _by_lower(names: Iterable[str]) -> dict[str, list[str]]:
+    """Lower-cased name → the names that differ from it only in case."""
+    by_lower: dict[str, list[str]] = {}
     for name in names:
-        by_lower.setdefault(name.lower(), name)
+        by_lower.setdefault(name.lower(), []).append(name)
     return by_lower
+
+
+def _only(asked: str, spellings: Sequence[str], preferred: Collection[str]) -> str | None:
+    """The one spelling there is, else the first of ``preferred`` that is one; None: there is none at all."""
+    if len(spellings) < 2:
+        return next(iter(spellings), None)
+    if (spelt := next((name for name in preferred if name in spellings), None)) is None:
+        raise ConfigError(
+            f"{asked} may be {' or '.join(sorted(spellings))}, whose names differ only in case: rename one of them, "
+            f"or write the name as it is spelt"
+        )
+    return spelt
+
+
+def _keyed(held: Mapping[str, tuple[str, Sequence[str]]]) -> dict[str, str]:
+    """Key → column, of lower-cased name → its key and the columns that differ from it only in case."""
+    keyed: dict[str, str] = {}
+    for lower, (key, spellings) in held.items():
+        for column in spellings:
+            own = key if len(spellings) == 1 else column[len(lower) - len(key) :]
+            keyed[own if own not in keyed else column] = column
+    return keyed
 
 
 def _candidates(path: Path, known: Collection[str]) -> Iterator[str]:
@@ -187,7 +229,7 @@ def _property_candidates(name: str, known: Collection[str]) -> Iterator[str]:
 
 def _is_envelope(name: str, known: Collection[str]) -> bool:
     """Whether a column is part of the event but no property; ``known``: the table's lower-cased names."""
-    if name in RESERVED or name.startswith("context_"):
+    if name in RESERVED or name.startswith("context_") or _INDEX.fullmatch(name):
         return True
     return _is_lake(known) and (name in LAKE_RESERVED or name.startswith(LAKE_PREFIXES))
 

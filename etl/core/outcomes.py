@@ -21,7 +21,8 @@ class Outcome:
     newly recorded it. ``colours``: on light and on dark ground. ``advice``: what to do about its dead letters; where
     that depends on the stage, it is empty (``etl.operations.report.advice.STAGES``). ``retry``: whether the advice
     includes trying again. ``held``: a later run sends it without help, once it is due. ``of``: pairs add up to
-    ``matched``; rows are outside of it, and a field of ``etl.core.report.Counts``.
+    ``matched``; rows are outside of it, and a field of ``etl.core.report.Counts``. ``again``: a pair that has another
+    end already was met once more.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Outcome:
     retry: bool = False
     held: bool = False
     of: Literal["pair", "row"] = "pair"
+    again: bool = False
 
     @property
     def to_look_at(self) -> bool:
@@ -47,13 +49,18 @@ TABLE: Final = (
         "was sent by an earlier run, with the same content",
         NOTHING_TO_DO,
         ("#9db4c9", "#5d7890"),
+        again=True,
     ),
     Outcome(
-        "duplicate", "has the id of an earlier pair of the same run", NOTHING_TO_DO, ("#c6ced6", "#46525f")
+        "duplicate",
+        "repeats an earlier pair of the same run",
+        NOTHING_TO_DO,
+        ("#c6ced6", "#46525f"),
+        again=True,
     ),
     Outcome(
         "drift",
-        "was sent before with other content; the first counts",
+        "has the id of an earlier event with other content",
         TO_LOOK_AT,
         ("#7a4fb5", "#a888dd"),
         "Two different events share a transaction_id, or an event was changed after it was billed. Find out which is "
@@ -103,6 +110,8 @@ TABLE: Final = (
 BY_NAME: Final = {outcome.name: outcome for outcome in TABLE}
 #: What a pair can become; ``matched`` is their sum.
 OUTCOMES: Final = tuple(outcome.name for outcome in TABLE if outcome.of == "pair")
+#: What a pair is in the end, however many runs met it.
+ENDS: Final = tuple(outcome.name for outcome in TABLE if outcome.of == "pair" and not outcome.again)
 #: What becomes of rows that never were a pair.
 ROWS: Final = tuple(outcome.name for outcome in TABLE if outcome.of == "row")
 #: What is kept as a dead letter.

@@ -77,6 +77,10 @@ class Source(Protocol):
         """For ``etl check --online``: raises as ``batches`` would, reading next to nothing."""
         ...
 
+    def seen(self) -> Sequence[str]:
+        """For ``etl check``: what there is, what is taken for what, and what is ignored; reads no row. Raises as above."""
+        ...
+
     def newest(self) -> datetime | None:
         """The newest cursor value present, where that is cheap to know; else None."""
         ...
@@ -164,8 +168,10 @@ class Destination(Protocol):
 class DeadLetter:
     """A pair that could not be made, was refused, or was held back; or an unreadable row (no subscription).
 
-    ``outcome``: one of ``etl.core.outcomes.LETTERS``. ``stage`` is the stage of a rejection. ``event`` is the source event's JSON text as far as it was read, ``body`` the usage event's, where
-    there is one. ``digest``/``sent_digest``: hex, for drift. ``due``: when an ``in_future`` pair may be sent.
+    ``outcome``: one of ``etl.core.outcomes.LETTERS``. ``stage`` is the stage of a rejection. ``event`` is the source
+    event's JSON text as far as it was read, ``body`` the usage event's, where there is one. ``digest``,
+    ``sent_digest``: hex, for drift: of this pair's body, and of the one that was sent, or met earlier in the run, under
+    its id. ``due``: when an ``in_future`` pair may be sent.
     """
 
     subscription: str
@@ -186,10 +192,14 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
-class SentContent:
-    """What was sent under an id, by its digest: 16 bytes of the body (``etl.core.ids``)."""
+class Content:
+    """What an id stands for: 16 bytes of the usage event's body (``etl.core.ids``), and its timestamp.
+
+    ``event_time``: microseconds since 1970; None where it is no time that Arrow reads.
+    """
 
     digest: bytes
+    event_time: int | None
 
 
 @dataclass(frozen=True)
@@ -240,9 +250,14 @@ class RunPlan:
     renames: Mapping[str, str] = field(default_factory=dict)
     inputs: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
 
+    @property
+    def says(self) -> bool:
+        """Whether the run, once complete, says which letters are new: the retry of letters does not, a backfill at its end."""
+        return self.kind != "backfill" and (bool(self.intervals) or self.kind == "scheduled")
+
 
 class Progress(Protocol):
-    """Who is told how a run goes. Silent unless told otherwise."""
+    """Who follows how a run goes."""
 
     def update(self, counts: Counts, window: Window, at: datetime | None, done: float | None) -> None:
         """Called once per batch, with its newest cursor and how much of the reading is done (``EventBatch.done``)."""

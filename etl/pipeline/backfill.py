@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from etl.core.errors import ConfigError, EtlError
+from etl.core.outcomes import TO_LOOK_AT
 from etl.core.report import Counts, Report
 from etl.core.windows import Window  # noqa: TC001 - dataclass fields are resolved at run time
 from etl.pipeline import wiring
@@ -90,7 +91,17 @@ def backfill(
         if watcher:
             left = (time.monotonic() - began) / number * (len(windows) - number)
             watcher.window(number, len(windows), done[-1], left)
-    return _summed(asked, done, skipped, began)
+    report = _summed(asked, done, skipped, began)
+    return report if asked.plan else _saying(asked.config, report)
+
+
+def _saying(config: Config, report: BackfillReport) -> BackfillReport:
+    """With the letters of its windows, and of runs that stopped, as new ones; nothing of them was said before."""
+    new = wiring.state_of(config).say_new(config.pipeline, config.destination.account)
+    if report.counts is None or not new:
+        return report
+    report.counts.say_letters(new)
+    return replace(report, exit_code=max(report.exit_code, TO_LOOK_AT))
 
 
 def _passed(window: Window, now: datetime) -> Window:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pandas as pd
 import pyarrow as pa
 
+from etl.core.outcomes import LETTERS
 from etl.core.ports import DeadLetter
 from etl.pipeline.precedence import MAX_AHEAD
 from etl.transform import event_json
@@ -49,10 +50,10 @@ def rejected(examined: Examined) -> list[DeadLetter]:
 
 
 def not_sent(letters: Letters, judged: pd.DataFrame, max_age: timedelta) -> list[DeadLetter]:
-    """One letter for each pair that is too old, held until it is due, or whose id was sent with other content."""
+    """One letter for each pair that is too old, held until it is due, or whose id had other content before."""
     return [
         letter
-        for outcome in ("too_old", "in_future", "drift")
+        for outcome in LETTERS
         if len(pairs := judged[judged["outcome"] == outcome])
         for letter in _of_outcome(letters, pairs, outcome, max_age)
     ]
@@ -68,9 +69,11 @@ def _of_outcome(letters: Letters, pairs: pd.DataFrame, outcome: str, max_age: ti
             reason = "more than 24 hours ahead; held until it is due"
             return letters(pairs, outcome, [reason] * len(pairs), due=due)
         case _:
-            both = {name: [digest.hex() for digest in pairs[name]] for name in ("digest", "sent_digest")}
-            reason = "sent before with other content; Metronome keeps the first"
-            return letters(pairs, outcome, [reason] * len(pairs), **both)
+            digest, earlier = ([one.hex() for one in pairs[name]] for name in ("digest", "earlier"))
+            reason = (
+                "its id was sent, or met earlier in the run, with other content; Metronome keeps the first"
+            )
+            return letters(pairs, outcome, [reason] * len(pairs), digest=digest, sent_digest=earlier)
 
 
 def of_batch(

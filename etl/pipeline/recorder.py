@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,8 +20,7 @@ import numpy as np
 import pandas as pd
 
 from etl.core.errors import CircuitBreakerError
-from etl.core.hashing import WIDTH
-from etl.core.ids import fingerprint_array
+from etl.pipeline.counting import QUANTITY, count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,8 +81,8 @@ class CircuitBreaker:
             )
 
 
-#: What the sent log keeps of a usage event, besides its digest; bodies, the bulk of a frame, stay out of the copies.
-RECORDED = ["transaction_id", "key", "subscription", "customer_id", "event_type", "timestamp"]
+#: What the sent log keeps of a usage event; bodies, the bulk of a frame, stay out of the copies.
+RECORDED = ["transaction_id", "key", "digest", "subscription", "customer_id", "event_type", "timestamp"]
 MAX_UNRECORDED = 100_000
 GROUP_EVENTS = 20_000
 GROUP_LETTERS = 1_000
@@ -95,12 +95,11 @@ class _Outgoing:
     """Usage events on their way: which rows were confirmed, which came to another end, how many are still out.
 
     ``letters`` makes the dead letters of rows that were not taken. ``numbers``: for held pairs of earlier runs,
-    the numbers of their letters, by row. ``digests``: of what was sent, ``V16``.
+    the numbers of their letters, by row.
     """
 
     letters: Letters
     numbers: np.ndarray | None
-    digests: np.ndarray
     confirmed: np.ndarray
     refused: np.ndarray
     remaining: int
@@ -138,12 +137,11 @@ class Recorder:
         self._thread.start()
 
     def expect(self, events: pd.DataFrame, letters: Letters) -> None:
-        """``events`` (``PAIR_COLUMNS``, ``key``; ``number`` if they were held) are about to be sent, all of them."""
-        digests = np.zeros(len(events), f"V{WIDTH}")
+        """``events`` (``PAIR_COLUMNS``, ``key``, ``digest``; ``number`` if they were held) are about to be sent, all of them."""
         confirmed, refused = np.zeros(len(events), bool), np.zeros(len(events), bool)
         with self._lock:
             numbers = events["number"].to_numpy() if "number" in events else None
-            outgoing = _Outgoing(letters, numbers, digests, confirmed, refused, len(events))
+            outgoing = _Outgoing(letters, numbers, confirmed, refused, len(events))
             self._outgoing[id(events)] = (events, outgoing)
 
     def add_letters(self, letters: Sequence[DeadLetter]) -> None:
@@ -228,9 +226,6 @@ class Recorder:
     def _take(self, result: ChunkResult) -> None:
         chunk = result.chunk
         events, outgoing = self._outgoing[id(chunk.events)]
-        # Of another length they do not belong to this chunk, and nothing of it may be recorded.
-        digests = np.frombuffer(result.digests, outgoing.digests.dtype).reshape(len(chunk))
-        outgoing.digests[chunk.start : chunk.stop] = digests
         outgoing.remaining -= len(chunk)
         outgoing.confirmed[chunk.start : chunk.stop] = True
         self._counts.requests += result.requests
@@ -259,7 +254,9 @@ class Recorder:
             pairs = events.iloc[rows]
             self._letters.extend(outgoing.letters(pairs, outcome, reasons))
             if outgoing.numbers is None:
-                self._counts.add(outcome, by_subscription(pairs))
+                count(self._counts, outcome, pairs)
+                if outcome == "rejected":
+                    self._counts.add_reasons(Counter(f"metronome: {reason}" for reason in reasons))
 
     def _record(self) -> None:
         with self._lock:
@@ -295,8 +292,7 @@ class Recorder:
         for key, (events, outgoing) in list(self._outgoing.items()):
             if outgoing.confirmed.any():
                 own = pairs if outgoing.numbers is None else released
-                digest = fingerprint_array(outgoing.digests[outgoing.confirmed])
-                own.append(events[RECORDED][outgoing.confirmed].assign(digest=digest))
+                own.append(events[_present(events, RECORDED)][outgoing.confirmed])
             if outgoing.numbers is not None:
                 ended += [int(n) for n in outgoing.numbers[outgoing.confirmed | outgoing.refused]]
             outgoing.confirmed[:] = False
@@ -329,10 +325,9 @@ class _Group:
 
     def count(self, counts: Counts, sign: int) -> None:
         lost = np.zeros(len(self.sent), bool) if self.lost is None else self.lost
-        pairs = self.sent[["subscription"]].iloc[: self.pairs]
+        pairs = self.sent[_present(self.sent, ["subscription"])].iloc[: self.pairs]
         for outcome, which in (("sent", ~lost[: self.pairs]), ("already_sent", lost[: self.pairs])):
-            numbers = by_subscription(pairs[which])
-            counts.add(outcome, {name: sign * number for name, number in numbers.items()})
+            count(counts, outcome, pairs[which], sign)
         counts.released += sign * int((~lost[self.pairs :]).sum())
 
 
@@ -340,6 +335,6 @@ def _together(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame({"subscription": []})
 
 
-def by_subscription(pairs: pd.DataFrame) -> dict[str, int]:
-    """How many ``pairs`` (column ``subscription``) each subscription has."""
-    return {str(name): int(number) for name, number in pairs["subscription"].value_counts().items()}
+def _present(frame: pd.DataFrame, columns: list[str]) -> list[str]:
+    """``columns``, and the quantity where one is asked for."""
+    return [*columns, QUANTITY] if QUANTITY in frame else columns

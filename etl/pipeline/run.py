@@ -8,6 +8,7 @@ days; a window is marked complete only when every pair in it came to an end. So 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -19,14 +20,16 @@ from typing import TYPE_CHECKING
 import pyarrow.compute as pc
 
 from etl.core.errors import CircuitBreakerError, EtlError, InterruptedRunError
+from etl.core.outcomes import HELD
 from etl.core.report import Counts, Report
 from etl.pipeline import dead_letters
 from etl.pipeline.chunks import chunks
+from etl.pipeline.counting import count, with_quantities
 from etl.pipeline.limits import Limits
 from etl.pipeline.pairs import OPT_OUT_PATHS, Billing, Examined, in_pieces
 from etl.pipeline.precedence import LookUp
 from etl.pipeline.read_ahead import ReadAhead
-from etl.pipeline.recorder import CircuitBreaker, Recorder, by_subscription
+from etl.pipeline.recorder import CircuitBreaker, Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -51,6 +54,7 @@ class Job:
     """Everything a run needs, chosen by ``wiring``.
 
     ``names``: subscriptions whose held pairs it sends when they are due. ``notes``: what its report says once.
+    ``quantity``: where in the track event the number is that is summed beside the counts.
     """
 
     source: Source
@@ -68,6 +72,7 @@ class Job:
     interrupted: Event = field(default_factory=Event)
     names: frozenset[str] = frozenset()
     notes: Sequence[str] = ()
+    quantity: Path | None = None
 
 
 def run(job: Job) -> Report:
@@ -201,7 +206,7 @@ class _Line:
 
     def _touch(self, judged: pd.DataFrame) -> None:
         """Before the first pair of a subscription is sent, or held to be sent: no other version may bill its time."""
-        billed = judged["subscription"][judged["outcome"].isin(["send", "in_future"])]
+        billed = judged["subscription"][judged["outcome"].isin(["send", *HELD])]
         new = set(billed.unique()) - self.touched
         if new:
             self.log.touch(new)
@@ -214,7 +219,7 @@ class _Line:
             return
         letters = partial(dead_letters.of_held, due)
         judged = self.look_up.judge_held(dead_letters.pairs_of(due))
-        ended = judged[judged["outcome"].isin(["already_sent", "drift", "too_old"])]
+        ended = judged[~judged["outcome"].isin(["send", "duplicate", *HELD])]
         self.recorder.end([int(number) for number in ended["number"]])
         self.recorder.add_letters(dead_letters.not_sent(letters, ended, self.job.max_age))
         self._send(_to_send(judged).drop_duplicates("key", ignore_index=True), letters)
@@ -264,23 +269,32 @@ def _examined(job: Job, view: View, counts: Counts, idle: Callable[[], None]) ->
     # While one batch is sent, the next is mapped and the one after it read, each in a thread of its own.
     read = ReadAhead(batches, depth=1, idle=lambda: None)
     mapped = in_pieces(read, job.billings, job.limits)
+    if job.quantity:
+        mapped = (with_quantities(examined, job.quantity) for examined in mapped)
     for examined in ReadAhead(mapped, depth=2, idle=idle):
         batch = examined.batch
         counts.read += batch.table.num_rows
         counts.filtered += batch.table.num_rows - examined.matched_rows
         counts.unreadable += len(batch.unreadable)
+        counts.long_values += examined.warned
         counts.saw(_newest(batch))
-        counts.add("matched", by_subscription(examined.pairs))
-        counts.add("matched", by_subscription(examined.rejected))
-        counts.add("rejected", by_subscription(examined.rejected))
+        count(counts, "matched", examined.pairs)
+        count(counts, "matched", examined.rejected)
+        count(counts, "rejected", examined.rejected)
+        counts.add_reasons(Counter(_reasons(examined.rejected)))
         if job.progress:
             job.progress.update(counts, job.plan.window, _newest(batch), batch.done)
         yield examined
 
 
+def _reasons(rejected: pd.DataFrame) -> Iterator[str]:
+    for stage, reason in zip(rejected["stage"], rejected["reason"], strict=True):
+        yield f"{stage}: {reason}"
+
+
 def _to_send(judged: pd.DataFrame) -> pd.DataFrame:
     chosen = (judged["outcome"] == "send").to_numpy()
-    events = judged.drop(columns=["outcome", "digest", "sent_digest"])
+    events = judged.drop(columns=["outcome", "earlier"])
     return events if chosen.all() else events[chosen].reset_index(drop=True)
 
 
@@ -288,12 +302,12 @@ def _count(counts: Counts, judged: pd.DataFrame) -> None:
     """By outcome; what is to be sent counts once it is confirmed."""
     for outcome in judged["outcome"].unique():
         if outcome != "send":
-            counts.add(str(outcome), by_subscription(judged[judged["outcome"] == outcome]))
+            count(counts, str(outcome), judged[judged["outcome"] == outcome])
 
 
 def _paths(job: Job) -> frozenset[Path] | None:
     """Every path that a trigger, a mapping or the opt-out looks at; None when one needs the whole event."""
-    paths: set[Path] = {("messageId",), *OPT_OUT_PATHS}
+    paths: set[Path] = {("messageId",), *OPT_OUT_PATHS, *({job.quantity} if job.quantity else ())}
     for billing in job.billings:
         if billing.compiled.paths is None:
             return None

@@ -17,6 +17,7 @@ from etl.pipeline.planning import outlook_of, plan_of, planned
 from etl.pipeline.recorder import CircuitBreaker
 from etl.pipeline.run import Job
 from etl.transform import compile_subscription
+from etl.transform.javascript.values import split_path, strip_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +40,28 @@ def source_of(config: Config) -> Source:
             from etl.sources.parquet import ParquetSource
 
             return ParquetSource(
+                source.path,
+                layout=source.layout,
+                partitions=source.partitions,
+                cursor=source.cursor,
+                batch_rows=source.batch_rows,
+            )
+        case "delta":
+            from etl.sources.delta import DeltaSource
+
+            return DeltaSource(
                 source.path, layout=source.layout, cursor=source.cursor, batch_rows=source.batch_rows
+            )
+        case "iceberg":
+            from etl.sources.iceberg import IcebergSource
+
+            return IcebergSource(
+                source.path,
+                catalog=source.catalog,
+                table=source.table,
+                layout=source.layout,
+                cursor=source.cursor,
+                batch_rows=source.batch_rows,
             )
         case "logs":
             from etl.sources.logs import LogsSource
@@ -182,6 +204,7 @@ def _job(
         clock=clock,
         progress=progress,
         interrupted=interrupted or Event(),
+        quantity=split_path(strip_root(config.report.quantity)) if config.report.quantity else None,
     )
 
 

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from etl.core.errors import ConfigError
 from etl.core.layouts import DEFAULT_CURSOR, find_column
+from etl.core.stored import beyond
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,10 @@ INSTANT = pa.timestamp("us", "UTC")
 
 _TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: Between these, a cursor's number is in milliseconds; seconds, microseconds and nanoseconds lie far outside.
+EPOCH_YEARS = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+
+_MILLISECONDS = re.compile(r"\d{12,13}")
 _ISO = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?\s?(?:Z|UTC|[+-]\d\d(?::?\d\d)?)?)?", re.IGNORECASE
 )
@@ -54,11 +59,12 @@ def _nearest(asked: str, names: Sequence[str]) -> list[str]:
 
 
 def check_cursor_type(held: pa.DataType, name: str, where: str) -> None:
-    """Raises ``ConfigError`` for a type that tells no instant: anything but a timestamp, a date, ISO text."""
-    if not (pa.types.is_timestamp(held) or pa.types.is_date(held) or is_text(held) or pa.types.is_null(held)):
+    """Raises ``ConfigError`` for a type that tells no instant: anything but those of ``instants``."""
+    known = (pa.types.is_timestamp, pa.types.is_date, pa.types.is_null, pa.types.is_integer, is_text)
+    if not any(is_such(held) for is_such in known):
         raise ConfigError(
-            f"the cursor column {name!r} of {where} has the type {held}; "
-            f"source.cursor has to name a timestamp column, or one of ISO 8601 text."
+            f"the cursor column {name!r} of {where} has the type {held}; source.cursor has to name a timestamp "
+            f"column, or one of ISO 8601 text or of epoch milliseconds."
         )
 
 
@@ -75,23 +81,46 @@ def is_text(held: pa.DataType) -> bool:
 def instants(column: pa.Array) -> pa.Array:
     """``column`` as ``timestamp[us, UTC]``; null where it is null or tells no instant.
 
-    Any unit (finer ones are cut to microseconds) and any zone; without a zone it is UTC (as Segment's ``loaded_at`` is documented).
+    Timestamps and dates of the years 1 to 9999 in any unit (finer ones are cut to microseconds) and any zone;
+    without a zone it is UTC (as Segment's ``loaded_at`` is documented). ISO 8601 text. Integers are epoch milliseconds.
     """
-    if pa.types.is_timestamp(column.type):
-        return _rescaled(column)
     if is_text(column.type):
         return _parsed(column)
+    if pa.types.is_integer(column.type):
+        return _from_epoch(column)
+    if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
+        return rescaled(column, None)
     return pc.cast(column, INSTANT)
 
 
-def _rescaled(column: pa.Array) -> pa.Array:
-    ticks = _TICKS[column.type.unit]
-    if ticks < _TICKS["us"]:
-        furthest = (2**63 - 1) // (_TICKS["us"] // ticks)
-        number = pc.cast(column, pa.int64())
-        inside = pc.and_(pc.less_equal(number, furthest), pc.greater_equal(number, -furthest))
-        column = pc.if_else(inside, column, pa.scalar(None, column.type))
-    return pc.cast(column, INSTANT, safe=False)
+#: What no reader takes for a time.
+NO_TIME = 2**63 - 1
+
+
+def rescaled(column: pa.Array, outside: int | None = NO_TIME) -> pa.Array:
+    """Timestamps or dates as ``timestamp[us, UTC]``; ``outside`` in place of those beyond the years 1 to 9999.
+
+    The zone is but a label, and not every writer's (``utc``, ``GMT+2``) is one that Arrow knows.
+    """
+    mask = beyond(column)
+    if mask is not None:
+        column = pc.if_else(pa.array(mask), pa.scalar(None, column.type), column)
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.int64()).cast(pa.timestamp(column.type.unit))
+    found = pc.cast(pc.cast(column, pa.timestamp("us"), safe=False), INSTANT)
+    return found if mask is None or outside is None else pc.if_else(pa.array(mask), _ticks(outside), found)
+
+
+def _ticks(number: int) -> pa.Scalar:
+    return pa.scalar(number, pa.int64()).cast(INSTANT)
+
+
+def _from_epoch(column: pa.Array) -> pa.Array:
+    """Epoch milliseconds; a number that would be another century's is in another unit, and tells no instant."""
+    first, after = (int(moment.timestamp()) * 1000 for moment in EPOCH_YEARS)
+    known = pc.and_(pc.greater_equal(column, first), pc.less(column, after))
+    milliseconds = pc.cast(pc.if_else(known, column, None), pa.int64())
+    return pc.cast(pc.cast(milliseconds, pa.timestamp("ms")), INSTANT)
 
 
 def _parsed(column: pa.Array) -> pa.Array:
@@ -103,15 +132,21 @@ def _parsed(column: pa.Array) -> pa.Array:
 
 
 def instant(text: str | None) -> datetime | None:
-    """The instant an ISO 8601 text tells, UTC if it names no zone; None if it tells none."""
+    """The instant an ISO 8601 text tells, UTC if it names no zone, or a number of milliseconds; None if none."""
     if text is None or not _ISO.fullmatch(text.strip()):
-        return None
+        return from_milliseconds(int(text)) if text and _MILLISECONDS.fullmatch(text.strip()) else None
     plain = re.sub(r"\s?UTC$", "Z", text.strip(), flags=re.IGNORECASE)
     try:
         moment = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", plain).upper())
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def from_milliseconds(number: int) -> datetime | None:
+    """The instant ``number`` milliseconds after the epoch, if it can be one (``EPOCH_YEARS``)."""
+    moment = from_ticks(number, "milliseconds")
+    return moment if moment and EPOCH_YEARS[0] <= moment < EPOCH_YEARS[1] else None
 
 
 def inside(cursor: pa.Array, window: Window) -> pa.Array:

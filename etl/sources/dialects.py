@@ -105,7 +105,8 @@ _NUMBER = Kind(JSON, "text")
 _KINDS: dict[str, Kind] = {
     **dict.fromkeys(("bigint", "int8", "int64", "integer", "int", "int4", "int32", "long"), Kind(pa.int64())),
     **dict.fromkeys(("smallint", "int2", "tinyint", "byteint", "mediumint"), Kind(pa.int64())),
-    **dict.fromkeys(("hugeint", "ubigint", "uhugeint"), _NUMBER),
+    **dict.fromkeys(("utinyint", "usmallint", "uinteger", "short", "byte"), Kind(pa.int64())),
+    **dict.fromkeys(("hugeint", "ubigint", "uhugeint", "bignum"), _NUMBER),
     **dict.fromkeys(("double precision", "double", "float", "float8", "float64"), Kind(pa.float64())),
     **dict.fromkeys(("real", "float4"), Kind(pa.float32())),
     **dict.fromkeys(("boolean", "bool"), Kind(pa.bool_())),

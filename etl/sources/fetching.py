@@ -7,7 +7,7 @@ All ways fetch what Arrow has no exact type for as text (``Column.kind``) and so
 from __future__ import annotations
 
 from contextlib import ExitStack, suppress
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -153,13 +153,11 @@ def _told_by_cells(cells: Sequence[Any], declared: pa.DataType | None) -> pa.Arr
 
 def _plain_array(cells: Sequence[Any]) -> pa.Array:
     types = {type(cell) for cell in cells if cell is not None}
-    if len(types) == 1:
-        try:
-            return _of_one_type(cells, types.pop())
-        except (pa.ArrowInvalid, OverflowError):
-            pass  # an integer beyond 64 bits
     if not types:
         return pa.nulls(len(cells), pa.string())
+    if len(types) == 1:
+        with suppress(pa.ArrowInvalid, OverflowError):  # an integer beyond 64 bits
+            return _of_one_type(cells, *types)
     return _json_array([None if cell is None else _as_json_text(cell) for cell in cells])
 
 
@@ -174,7 +172,15 @@ def _of_one_type(cells: Sequence[Any], held: type) -> pa.Array:
     return pa.array([None if cell is None else str(cell) for cell in cells], pa.string())
 
 
-_ARROW = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string(), date: pa.date32()}
+_ARROW = {
+    bool: pa.bool_(),
+    int: pa.int64(),
+    float: pa.float64(),
+    str: pa.string(),
+    bytes: pa.binary(),
+    date: pa.date32(),
+    timedelta: pa.duration("us"),
+}
 
 
 def _as_json_text(cell: Any) -> str:

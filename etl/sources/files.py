@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
@@ -30,6 +31,16 @@ _SCHEMES = {
     "abfs": "abfs",
     "abfss": "abfss",
     "file": "file",
+}
+
+#: What is written beside data under a name that has no ending.
+_BESIDE = re.compile(r".*manifest|readme|license|(md5|sha\d+)sums?")
+
+#: Where the log of a table lies: what is below alone says which of the files beside it count.
+_TABLE_LOGS = {
+    re.compile(r"(.*/)?_delta_log(/.*)?"): ("Delta", "delta"),
+    re.compile(r"(.*/)?metadata/[^/]*\.metadata\.json"): ("Iceberg", "iceberg"),
+    re.compile(r"(.*/)?\.hoodie(/.*)?"): ("Hudi", None),
 }
 
 _UNFINISHED = (".tmp", ".temp", ".temporary", ".inprogress", ".partial", ".crc", "~")
@@ -62,6 +73,8 @@ class File:
     name: str
     size: int
     mtime_ns: int
+    #: Its path below the folder that ``source.path`` names.
+    below: str = field(default="", compare=False)
 
     @property
     def listed(self) -> str:
@@ -96,28 +109,91 @@ class File:
 
     @property
     def partitions(self) -> Mapping[str, str]:
-        """The ``key=value`` folders it lies in, as Hive writes them; keys in lower case."""
-        pairs = (part.split("=", 1) for part in PurePosixPath(self.path).parent.parts if "=" in part)
+        """The ``key=value`` folders it lies in below ``source.path``, as Hive writes them; keys in lower case."""
+        pairs = (part.split("=", 1) for part in PurePosixPath(self.below).parent.parts if "=" in part)
         return {key.lower(): unquote(value) for key, value in pairs}
 
 
-def list_files(location: str, base: Path, endings: Collection[str], skip: Collection[str] = ()) -> list[File]:
-    """The files ``location`` means, sorted by path.
+@dataclass(frozen=True)
+class Listing:
+    """What a path means. ``ignored``: what files beside the data are → their names."""
 
-    In folders: those whose name has one of ``endings`` or no ending at all, without hidden, ``_``-prefixed and
-    temporary ones, and without folders of a name in ``skip``. A relative path starts at ``base``.
-    Raises ``SourceError`` if there is no such file, ``ConfigError`` for an unknown scheme; no password is shown.
+    files: Sequence[File]
+    ignored: Mapping[str, Sequence[str]]
+
+    def summary(self) -> Iterator[str]:
+        """In words, what is read and what is not."""
+        yield f"{counted(len(self.files))} to read"
+        for kind, names in self.ignored.items():
+            yield f"{counted(len(names))} ignored: {kind} (such as {names[0]})"
+
+
+def counted(files: int) -> str:
+    """``1 file``, ``2 files``."""
+    return f"{files:,} file{'' if files == 1 else 's'}"
+
+
+def list_files(location: str, base: Path, endings: Collection[str], skip: Collection[str] = ()) -> list[File]:
+    """The files ``location`` means, sorted by path: see ``listing``."""
+    return list(listing(location, base, endings, skip).files)
+
+
+def listing(location: str, base: Path, endings: Collection[str], skip: Collection[str] = ()) -> Listing:
+    """The files ``location`` means, sorted by path, and what lies beside them.
+
+    In folders: those whose name has one of ``endings`` or no ending at all, without folders of a name in ``skip``
+    and without what others put beside data (``_aside``). A relative path starts at ``base``.
+    Raises ``SourceError`` if there is no such file, ``ConfigError`` for an unknown scheme and for the folder of a
+    table whose log alone says which of its files count; no password is shown.
     """
-    filesystem, path, prefix = _open(location, base)
+    filesystem, path, prefix = located(location, base)
     location = _shown(location)
+    files: list[File] = []
+    ignored: dict[str, list[str]] = {}
     try:
-        found = list(_matching(filesystem, path, endings, skip))
+        _refuse_part_of_table(filesystem, path, location)
+        for info, below, named in _matching(filesystem, path):
+            _refuse_table(below, location)
+            reason = _aside(info, below, () if named else endings, skip) if below else None
+            if reason is None:
+                files.append(File(filesystem, info.path, prefix + info.path, info.size, info.mtime_ns, below))
+            else:
+                ignored.setdefault(reason, []).append(prefix + info.path)
     except OSError as error:
         raise SourceError(f"cannot list source.path {location}: {error}") from error
-    if not found:
+    if not files:
         raise SourceError(f"source.path {location} matches no file{_where(location, prefix + path)}")
-    files = (File(filesystem, i.path, prefix + i.path, i.size, i.mtime_ns) for i in found)
-    return sorted(files, key=lambda file: file.path)
+    return Listing(sorted(files, key=lambda file: file.path), ignored)
+
+
+def _refuse_table(below: str, location: str) -> None:
+    """Raises ``ConfigError`` if a file is part of the log of a table."""
+    for log, (kind, own_type) in _TABLE_LOGS.items():
+        if log.fullmatch(below):
+            instead = (
+                f"use source.type: {own_type}"
+                if own_type
+                else "read it through a warehouse (source.type: warehouse), or export a snapshot of it"
+            )
+            raise ConfigError(
+                f"source.path {location} holds a {kind} table ({below}): its log alone says which files count, and "
+                f"rows that were replaced or deleted would be billed. Instead, {instead}."
+            )
+
+
+def _refuse_part_of_table(filesystem: fs.FileSystem, path: str, location: str) -> None:
+    """The same where ``path`` is a folder or file inside a table, whose log lies above."""
+    start = PurePosixPath(_literal_part(f"{path}/*"))
+    above = [folder.as_posix() for folder in (start, *start.parents)]
+    logs = [f"{folder.rstrip('/')}/{log}" for folder in above for log in ("_delta_log", ".hoodie")]
+    beside_data = [f"{PurePosixPath(folder).parent}/metadata" for folder in above if folder.endswith("/data")]
+    with suppress(OSError):  # whoever may not look above may still read what is below
+        for found in filesystem.get_file_info(logs):
+            if found.type == fs.FileType.Directory:
+                _refuse_table(found.path.lstrip("/"), location)
+        for folder in beside_data:
+            for found in filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True)):
+                _refuse_table(found.path.lstrip("/"), location)
 
 
 def unread(files: Sequence[File], done: Collection[str]) -> list[File]:
@@ -167,7 +243,7 @@ def _where(location: str, resolved: str) -> str:
     return "" if location == resolved else f" (looked at {resolved})"
 
 
-def _open(location: str, base: Path) -> tuple[fs.FileSystem, str, str]:
+def located(location: str, base: Path) -> tuple[fs.FileSystem, str, str]:
     """The file system, the path in it, and what to put before a path of it to name it to people."""
     scheme, separator, rest = location.partition("://")
     if not separator:
@@ -191,21 +267,22 @@ def _open(location: str, base: Path) -> tuple[fs.FileSystem, str, str]:
     return filesystem, f"{bucket.rstrip('/')}/{key}".strip("/"), f"{scheme}://"
 
 
-def _matching(
-    filesystem: fs.FileSystem, path: str, endings: Collection[str], skip: Collection[str]
-) -> Iterator[fs.FileInfo]:
-    """The files at ``path``; taken literally if something is there, else as a glob."""
+def _matching(filesystem: fs.FileSystem, path: str) -> Iterator[tuple[fs.FileInfo, str, bool]]:
+    """The files at ``path``, their paths below its folder, and whether it names their ending.
+
+    ``path`` is taken literally if something is there, else as a glob. A file it names outright lies below nothing.
+    """
     info = filesystem.get_file_info(path)
     if info.type == fs.FileType.File:
-        yield info
+        yield info, "", True
         return
     root = path if info.type == fs.FileType.Directory else _literal_part(path)
     matches = _glob(path, root)
+    names_ending = info.type != fs.FileType.Directory and "." in PurePosixPath(path).name
     for found in filesystem.get_file_info(fs.FileSelector(root, allow_not_found=True, recursive=True)):
         below = found.path.removeprefix(root).lstrip("/")
-        hit = None if found.type != fs.FileType.File or _skipped(below, skip) else matches.fullmatch(below)
-        if hit and (hit["folder"] is None or _ends_with(below, endings)):
-            yield found
+        if found.type == fs.FileType.File and (hit := matches.fullmatch(below)):
+            yield found, below, names_ending and hit["folder"] is None
 
 
 def _literal_part(path: str) -> str:
@@ -235,13 +312,20 @@ def _wildcard(found: re.Match[str]) -> str:
     return token.replace("[!", "[^") if len(token) > 1 else re.escape(token)
 
 
-def _skipped(below: str, folders: Collection[str]) -> bool:
-    parts = below.split("/")
-    if any(part.startswith(("_", ".")) for part in parts) or not set(folders).isdisjoint(parts[:-1]):
-        return True
-    return parts[-1].lower().endswith(_UNFINISHED)
+def _aside(info: fs.FileInfo, below: str, endings: Collection[str], skip: Collection[str]) -> str | None:
+    """What a file beside the data is; None for a file of data. ``endings``: those of data; none: any.
 
-
-def _ends_with(below: str, endings: Collection[str]) -> bool:
-    name = PurePosixPath(below).name.lower()
-    return "." not in name or name.endswith(tuple(endings))
+    Hadoop marks folders by ``_$folder$`` and finished jobs by ``_SUCCESS``; an UNLOAD lists its files in a manifest.
+    """
+    *folders, name = below.split("/")
+    lower = name.lower()
+    kinds = {
+        "hidden, or named with _": any(part.startswith(("_", ".")) for part in (*folders, name)),
+        "in folders of something else": not set(skip).isdisjoint(folders),
+        "unfinished, or a checksum": lower.endswith(_UNFINISHED),
+        "a folder's marker": lower.endswith("_$folder$"),
+        "a manifest, README or checksum": bool(_BESIDE.fullmatch(lower)),
+        "of another ending": bool(endings) and "." in name and not lower.endswith(tuple(endings)),
+        "empty": info.size == 0,
+    }
+    return next((kind for kind, so in kinds.items() if so), None)

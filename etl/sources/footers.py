@@ -1,4 +1,4 @@
-"""What a Parquet file's footer and folders tell of the cursors in it: what lies outside is not read."""
+"""What a Parquet file's footer and folders say of the cursors in it: what surely lies outside is not read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from etl.sources.cursors import from_ticks, instant
+from etl.sources.cursors import from_milliseconds, from_ticks, instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from etl.core.windows import Window
 
-#: Names of folders that say when Segment received the rows in them (Segment's documentation, "Segment Data Lakes").
+#: Names of folders that are called for a time.
 CLOCK_KEYS = frozenset({"year", "month", "day", "hour", "hr", "date", "dt"})
 
 #: A partition is left out only if it is this far outside the window: nothing says in which zone its day is.
@@ -29,7 +29,10 @@ Bounds = tuple[datetime, datetime]
 
 @dataclass(frozen=True)
 class RowGroup:
-    """``first``: its first row's position in the file; ``size``: decoded bytes; ``bounds``: None = unknown."""
+    """``first``: its first row's position in the file; ``size``: decoded bytes.
+
+    ``bounds``: None = unknown, or some row has no cursor: that is reported when it is read.
+    """
 
     index: int
     first: int
@@ -38,7 +41,7 @@ class RowGroup:
     bounds: Bounds | None
 
     def may_touch(self, window: Window) -> bool:
-        """Whether a row may lie in ``window``; rows without a cursor count where they are alone."""
+        """Whether a row may lie in ``window``, or without a cursor in none."""
         return self.bounds is None or (self.bounds[0] < window.until and self.bounds[1] >= window.since)
 
 
@@ -71,15 +74,22 @@ def runs(groups: Sequence[RowGroup], window: Window, rows: int) -> Iterator[list
 
 def _bounds(metadata: pq.FileMetaData, index: int, number: int) -> Bounds | None:
     statistics = metadata.row_group(index).column(number).statistics
-    if statistics is None or not statistics.has_min_max:
+    if statistics is None or not statistics.has_min_max or _may_be_null(metadata, number, statistics):
         return None
     low, high = statistics.min_raw, statistics.max_raw
     logical: dict[str, Any] = orjson.loads(metadata.schema.column(number).logical_type.to_json())
     if logical.get("Type") == "Timestamp" and isinstance(low, int):
         return _both(from_ticks(low, logical["timeUnit"]), from_ticks(high, logical["timeUnit"]))
+    if isinstance(low, int) and logical.get("Type") in {"None", "Int"}:
+        return _both(from_milliseconds(low), from_milliseconds(high))
     if isinstance(low, bytes) and isinstance(high, bytes) and low[:5] == high[:5]:
         return _day_bounds(low, high)
     return None
+
+
+def _may_be_null(metadata: pq.FileMetaData, number: int, statistics: pq.Statistics) -> bool:
+    required = metadata.schema.column(number).max_definition_level == 0
+    return not required and not (statistics.has_null_count and statistics.null_count == 0)
 
 
 def _day_bounds(low: bytes, high: bytes) -> Bounds | None:
@@ -90,6 +100,14 @@ def _day_bounds(low: bytes, high: bytes) -> Bounds | None:
 
 def _both(low: datetime | None, high: datetime | None) -> Bounds | None:
     return None if low is None or high is None else (low, high)
+
+
+def named_for_receipt(partitions: Mapping[str, str]) -> bool:
+    """Whether folders are those of Segment's data lakes (``segment_type=…/day=…/hr=…``): by when Segment received.
+
+    Folders of any other names may be called for anything, such as the day of the event (``date=2026-11-01``).
+    """
+    return list(partitions)[-3:] == ["segment_type", "day", "hr"]
 
 
 def partition_outside(partitions: Mapping[str, str], window: Window) -> bool:

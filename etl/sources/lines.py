@@ -94,9 +94,8 @@ class LineReader:
                 text = line.decode("utf-8")
                 rows.append(self._cells(line, text))
             except (ValueError, TypeError, RecursionError) as error:
-                broken.append(
-                    Unreadable(origin, number, _reason(error), line.decode(errors="backslashreplace"))
-                )
+                shown = line.decode(errors="backslashreplace").replace("\0", "\\x00")
+                broken.append(Unreadable(origin, number, _reason(error), shown))
             else:
                 numbers.append(number - 1)
                 texts.append(text)

@@ -6,6 +6,7 @@ The most faithful storage there is: names, nesting, ``integrations`` and every d
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import re
@@ -19,13 +20,13 @@ from typing import IO, TYPE_CHECKING, cast
 from etl.core.errors import SourceError
 from etl.core.layouts import DEFAULT_CURSOR
 from etl.sources.cursors import no_cursor
-from etl.sources.files import list_files, shares, unread
+from etl.sources.files import list_files, listing, shares, unread
 from etl.sources.footers import surely_outside
 from etl.sources.lines import LineReader, keys_of, lines
 from etl.sources.rows import batches_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
     from etl.core import layouts as events
     from etl.core.ports import EventBatch
@@ -40,6 +41,8 @@ _BATCH_BYTES = 32 * 2**20
 
 #: How many bytes are asked of an object store at once.
 _READ_BYTES = 4 * 2**20
+
+_UTF_16 = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
 
 #: The folder of one day's logs: the day it was received, in milliseconds since 1970 (Segment's documentation, "AWS S3 Destination").
 _DAY_FOLDER = re.compile(r"\d{13}")
@@ -86,6 +89,10 @@ class LogsSource:
         """Reads the first lines of the first file and looks for the cursor."""
         self._look_for_cursor(self._files()[0])
 
+    def seen(self) -> Sequence[str]:
+        """How many files there are, and which beside them are ignored."""
+        return list(listing(self._path, self._base, ENDINGS).summary())
+
     def newest(self) -> datetime | None:
         """None: to know it, every file would have to be read."""
         return None
@@ -106,7 +113,7 @@ class LogsSource:
 
     def _outside(self, file: File, window: Window) -> bool:
         """Whether the file's folder says that all its lines were received outside ``window``."""
-        folder = PurePosixPath(file.path).parent.name
+        folder = PurePosixPath(file.below).parent.name
         if self._cursor != DEFAULT_CURSOR["segment"] or not _DAY_FOLDER.fullmatch(folder):
             return False
         since = datetime.fromtimestamp(int(folder) / 1000, UTC)
@@ -133,11 +140,24 @@ def _opened(file: File) -> Iterator[IO[bytes]]:
         with file.filesystem.open_input_stream(file.path, compression=None) as stored:
             buffered = io.BufferedReader(cast("io.RawIOBase", stored), _READ_BYTES)
             gzipped = buffered.peek(2).startswith(b"\x1f\x8b")
-            yield cast("IO[bytes]", gzip.GzipFile(fileobj=buffered) if gzipped else buffered)
+            plain = gzip.GzipFile(fileobj=buffered) if gzipped else buffered
+            yield _as_utf8(io.BufferedReader(cast("io.RawIOBase", plain)))
     except EOFError as error:
         raise _unreadable(file, "the compressed data end too early") from error
-    except (OSError, zlib.error) as error:
+    except (OSError, zlib.error, UnicodeError) as error:
         raise _unreadable(file, str(error)) from error
+
+
+def _as_utf8(stream: io.BufferedReader) -> IO[bytes]:
+    """The text without a byte order mark, and out of UTF-16, which Windows' tools write."""
+    start = stream.peek(4)[:4]
+    if start.startswith(codecs.BOM_UTF8):
+        stream.read(len(codecs.BOM_UTF8))
+    for encoding, mark in _UTF_16.items():
+        if start.startswith(mark):
+            stream.read(len(mark))
+            return cast("IO[bytes]", codecs.EncodedFile(stream, "utf-8", encoding))
+    return stream
 
 
 def _unreadable(file: File, reason: str) -> SourceError:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy.dialects import postgresql
 
-from etl.sources.cursors import INSTANT, instants
+from etl.sources.cursors import INSTANT, instants, rescaled
 from etl.sources.rows import JSON, as_json
 
 if TYPE_CHECKING:
@@ -151,4 +151,6 @@ def as_kinds(arrays: Sequence[pa.Array], columns: Sequence[Column]) -> pa.Table:
 def _as_kind(array: pa.Array, held: pa.DataType) -> pa.Array:
     if held == JSON:
         return as_json(pa.chunked_array([array])).combine_chunks()
-    return instants(array) if held == INSTANT else pc.cast(array, held)
+    if held == INSTANT:
+        return rescaled(array) if pa.types.is_timestamp(array.type) else instants(array)
+    return pc.cast(array, held)

@@ -11,24 +11,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from etl.core.errors import ConfigError, SourceError
 from etl.core.layouts import RESERVED, detect_layout, flat_column, needed_columns
 from etl.sources.cursors import check_cursor_type, find_cursor
-from etl.sources.files import list_files, shares, unread
-from etl.sources.footers import CLOCK_KEYS, newest_bound, partition_outside, partition_start, row_groups, runs
+from etl.sources.files import listing, shares, unread
+from etl.sources.footers import (
+    CLOCK_KEYS,
+    named_for_receipt,
+    newest_bound,
+    partition_outside,
+    partition_start,
+    row_groups,
+    runs,
+)
+from etl.sources.opening import opened, refuse_columns, refuse_doubled, unreadable
 from etl.sources.rows import Part, batches_of, positions, with_constants
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import datetime
+
+    import numpy as np
+    import pyarrow.parquet as pq
 
     from etl.core import layouts as events
     from etl.core.layouts import Layout
     from etl.core.ports import EventBatch
     from etl.core.windows import Window
-    from etl.sources.files import File
+    from etl.sources.files import File, Listing
     from etl.sources.footers import RowGroup
 
 ENDINGS = (".parquet", ".parq", ".pq")
@@ -49,8 +60,9 @@ _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 class ParquetSource:
     """Parquet files at ``path``: a file, folder, glob or ``s3://``, ``gs://``, ``az://`` URL (``Source``).
 
-    ``layout``: ``auto`` tells it for each file by its columns. ``cursor``: the column windows are cut on, by
-    default ``receivedAt`` or ``received_at``. A relative ``path`` starts at ``base``. Credentials of object
+    ``layout``: ``auto`` tells it for each file by its columns. ``partitions``: ``received`` where folders named for a
+    time are named for when Segment received the events in them; ``auto``: only those of Segment's data lakes are.
+    ``cursor``: the column windows are cut on, by default ``receivedAt`` or ``received_at``. A relative ``path`` starts at ``base``. Credentials of object
     stores come from their usual places.
     """
 
@@ -59,12 +71,13 @@ class ParquetSource:
         path: str,
         *,
         layout: Literal["auto", "segment", "warehouse"] = "auto",
+        partitions: Literal["auto", "received"] = "auto",
         cursor: str | None = None,
         batch_rows: int = 50_000,
         base: Path = Path(),
     ) -> None:
         self._path, self._base = path, base
-        self._layout, self._cursor = layout, cursor
+        self._layout, self._partitions, self._cursor = layout, partitions, cursor
         self._batch_rows = batch_rows
 
     def batches(
@@ -79,8 +92,7 @@ class ParquetSource:
         none, if a file cannot be read, or if ``path`` matches nothing at all.
         """
         begun = False
-        files = list_files(self._path, self._base, ENDINGS, skip=_NOT_DATA)
-        files = unread([file for file in files if not self._outside(file, window)], done)
+        files = unread([f for f in self._list().files if not self._outside(f, window)], done)
         for file, share in shares(files):
             try:
                 for batch in self._file_batches(file, window, paths):
@@ -93,25 +105,46 @@ class ParquetSource:
 
     def check(self) -> None:
         """Opens the first and the last file and looks for the cursor column."""
-        files = list_files(self._path, self._base, ENDINGS, skip=_NOT_DATA)
+        files = self._list().files
         for file in {files[0], files[-1]}:
-            with _open(file) as parquet:
+            with opened(file) as parquet:
                 self._shape(file, parquet)
+
+    def seen(self) -> Sequence[str]:
+        """How many files there are, which beside them are ignored, and which folders are taken for what."""
+        listing = self._list()
+        by_use: dict[str, dict[str, None]] = {}
+        for file in listing.files:
+            received = self._named_for_receipt(file) and partition_start(file.partitions) is not None
+            for key in file.partitions:
+                use = (
+                    "received"
+                    if key in CLOCK_KEYS and received
+                    else "no time"
+                    if key in CLOCK_KEYS
+                    else "column"
+                )
+                by_use.setdefault(use, {})[f"{key}="] = None
+        return [
+            *listing.summary(),
+            *(f"folders {', '.join(keys)} {_USES[use]}" for use, keys in by_use.items()),
+        ]
 
     def newest(self) -> datetime | None:
         """The newest cursor, by the footers of the files of the last hour or day, or of all files if they are few.
 
         None where that is not cheap, or footers do not tell it: text cursors, no statistics.
         """
-        files = list_files(self._path, self._base, ENDINGS, skip=_NOT_DATA)
-        last = _last(files) if self._by_receipt else files
+        files = self._list().files
+        last = _last(files) if all(map(self._named_for_receipt, files)) else files
         if len(last) > _FOOTERS:
             return None
         groups: list[RowGroup] = []
         for file in last:
-            with _open(file) as parquet:
+            with opened(file) as parquet:
                 schema, _, cursor = self._shape(file, parquet)
-                if not pa.types.is_timestamp(schema.field(cursor).type):
+                held = schema.field(cursor).type
+                if not (pa.types.is_timestamp(held) or pa.types.is_integer(held)):
                     return None
                 groups += row_groups(parquet.metadata, cursor)
         return newest_bound(groups)
@@ -120,10 +153,12 @@ class ParquetSource:
         self, file: File, window: Window, paths: Collection[events.Path] | None
     ) -> Iterator[EventBatch]:
         mark = _mark(file)
-        with _open(file) as parquet:
+        with opened(file) as parquet:
             schema, layout, cursor = self._shape(file, parquet)
-            constants = _constants(file, schema, layout, paths)
+            constants = self._constants(file, schema, layout, paths)
+            kept = self._kept(file)
             columns = needed_columns(schema, layout, paths, cursor)
+            refuse_columns(file, parquet, columns)
             groups = row_groups(parquet.metadata, cursor)
             whole = all(group.may_touch(window) for group in groups)
             to_read = sum(group.rows for group in groups if group.may_touch(window))
@@ -134,7 +169,8 @@ class ParquetSource:
                 for run in runs(groups, window, self._batch_rows):
                     for table, first in _read(file, parquet, run, self._batch_rows, columns):
                         read += len(table)
-                        yield Part(with_constants(table, constants), positions(first, len(table)))
+                        part = Part(with_constants(table, constants), positions(first, len(table)))
+                        yield part if kept is None else part.of(kept[first : first + len(table)])
 
             for batch in batches_of(
                 parts(), layout, cursor, window, origin=file.name, mark=mark if whole else None
@@ -143,6 +179,7 @@ class ParquetSource:
 
     def _shape(self, file: File, parquet: pq.ParquetFile) -> tuple[pa.Schema, Layout, str]:
         schema = parquet.schema_arrow
+        refuse_doubled(file, schema)
         layout = detect_layout(schema) if self._layout == "auto" else self._layout
         cursor = find_cursor(self._cursor, schema.names, layout, file.name)
         check_cursor_type(schema.field(cursor).type, cursor, file.name)
@@ -150,15 +187,49 @@ class ParquetSource:
 
     def _outside(self, file: File, window: Window) -> bool:
         """Whether the file's folders say that all its rows were received outside ``window``."""
-        return self._by_receipt and partition_outside(file.partitions, window)
+        return self._named_for_receipt(file) and partition_outside(file.partitions, window)
 
-    @property
-    def _by_receipt(self) -> bool:
-        """Whether windows are cut on what folders are named for: when events were received."""
-        return (self._cursor or "received_at").lower().replace("_", "") == "receivedat"
+    def _named_for_receipt(self, file: File) -> bool:
+        """Whether the file's folders are named for what windows are cut on: when its events were received."""
+        if self._partitions == "received":
+            return True
+        by_receipt = (self._cursor or "received_at").lower().replace("_", "") == "receivedat"
+        return by_receipt and named_for_receipt(file.partitions)
+
+    def _constants(
+        self, file: File, schema: pa.Schema, layout: Layout, paths: Collection[events.Path] | None
+    ) -> Mapping[str, pa.Scalar]:
+        """Columns a flat file lacks because its folders are named for them (``PARTITION BY`` of an unload).
+
+        Only those a path names, or that every event has: any other folder would turn up among the properties.
+        """
+        held = {name.lower() for name in schema.names} | CLOCK_KEYS
+        asked = set(paths or ()) - {("properties",), ("context",), ()}
+        return {
+            key: pa.scalar(None if value == _HIVE_NULL else value, pa.string())
+            for key, value in file.partitions.items()
+            if layout == "warehouse" and key not in held
+            if key in RESERVED or any(flat_column(path, [key]) for path in asked)
+        }
+
+    def _kept(self, file: File) -> np.ndarray | None:  # noqa: ARG002 - of a table's files some rows may be deleted
+        """Bool per row of the file: whether it is one of the events; None: all are."""
+        return None
+
+    def _list(self) -> Listing:
+        return listing(self._path, self._base, ENDINGS, skip=_NOT_DATA)
 
 
-def _last(files: list[File]) -> list[File]:
+#: What is said of folders, by what they are taken for.
+_USES = {
+    "received": "are taken for when rows were received: those outside a window are not opened",
+    "no time": "are not taken for when rows were received, so every file is opened: if they are, say "
+    "source.partitions: received",
+    "column": "are columns of files that lack them, where a mapping asks for one",
+}
+
+
+def _last(files: Sequence[File]) -> Sequence[File]:
     """The files of the last hour or day that folders are named for; all, unless each lies in such a folder."""
     starts = [(partition_start(file.partitions), file) for file in files]
     last = max((start for start, _ in starts if start), default=None)
@@ -169,16 +240,7 @@ def _mark(file: File) -> str:
     try:
         return file.mark
     except OSError as error:
-        raise _unreadable(file, error) from error
-
-
-def _open(file: File) -> pq.ParquetFile:
-    try:
-        if file.local:
-            return pq.ParquetFile(file.path, pre_buffer=False)
-        return pq.ParquetFile(file.path, filesystem=file.filesystem)
-    except (OSError, pa.ArrowException) as error:
-        raise _unreadable(file, error) from error
+        raise unreadable(file, str(error)) from error
 
 
 def _read(
@@ -196,29 +258,4 @@ def _read(
             yield pa.table(batch), first
             first += batch.num_rows
     except (OSError, pa.ArrowException) as error:
-        raise _unreadable(file, error) from error
-
-
-def _unreadable(file: File, error: Exception) -> SourceError:
-    reason = str(error).partition("\n")[0].rstrip(".")
-    return SourceError(
-        f"{file.name} cannot be read as Parquet: {reason}. Replace the file or take it out of source.path, "
-        f"then run again; nothing of the window is marked complete."
-    )
-
-
-def _constants(
-    file: File, schema: pa.Schema, layout: Layout, paths: Collection[events.Path] | None
-) -> dict[str, str | None]:
-    """Columns a flat file lacks because its folders are named for them (``PARTITION BY`` of an unload).
-
-    Only those a path names, or that every event has: any other folder would turn up among the properties.
-    """
-    held = {name.lower() for name in schema.names} | CLOCK_KEYS
-    asked = set(paths or ()) - {("properties",), ("context",), ()}
-    return {
-        key: None if value == _HIVE_NULL else value
-        for key, value in file.partitions.items()
-        if layout == "warehouse" and key not in held
-        if key in RESERVED or any(flat_column(path, [key]) for path in asked)
-    }
+        raise unreadable(file, str(error)) from error

@@ -10,6 +10,7 @@ import pyarrow as pa
 from etl.core import sql as sqlfiles
 from etl.core.errors import ConfigError
 from etl.core.layouts import detect_layout
+from etl.core.stored import refusal
 from etl.sources import statements
 from etl.sources.cursors import check_cursor_type, find_cursor
 from etl.sources.dialects import Column, selected
@@ -66,7 +67,10 @@ class Query:
             raise ConfigError(f"{self._name} cannot be read: {error}") from error
 
     def _columns(self, window: Window) -> list[Column] | None:
-        """Its columns, where the driver tells their types as a catalog would (psycopg); else None."""
+        """Its columns, where the warehouse or its driver says their types as a catalog would; else None."""
+        if (describe := self._database.warehouse.file("describe")) is not None:
+            statement = statements.bound(self._database, describe.format(query=self._text()), None, window)
+            return [Column(name, declared) for name, declared in self._database.rows(statement, self._name)]
         if self._database.dialect.driver != "psycopg":
             return None
         with self._database.connect(self._name) as connection:
@@ -86,6 +90,8 @@ class Query:
         return statements.bound(self._database, sql, None, window)
 
     def _shape(self, schema: pa.Schema) -> tuple[Layout, str]:
+        if reason := refusal(schema):
+            raise ConfigError(f"{self._name} {reason}")
         layout = detect_layout(schema)
         cursor = find_cursor(self._cursor, schema.names, layout, self._name)
         check_cursor_type(schema.field(cursor).type, cursor, self._name)

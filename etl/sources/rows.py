@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from etl.core.layouts import OBJECTS
 from etl.core.ports import EventBatch, Unreadable
+from etl.core.stored import unfit
 from etl.sources.cursors import inside, instants, is_text
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ class Part:
     rows: pa.Array
     unreadable: Sequence[Unreadable] = ()
     cursor: pa.Array | None = None
+
+    def of(self, kept: np.ndarray) -> Part:
+        """Those of the rows where ``kept`` (bool) holds."""
+        mask = pa.array(kept)
+        return replace(self, table=self.table.filter(mask), rows=self.rows.filter(mask))
 
 
 def positions(first: int, count: int) -> pa.Array:
@@ -70,14 +76,27 @@ def _batch(
     when = instants(column)
     kept = pc.fill_null(inside(when, window), fill_value=False)
     unreadable = (*part.unreadable, *_without_cursor(when, column, part.rows, cursor, origin))
-    whole = pc.sum(kept).as_py() or 0
-    outside = len(table) - whole - when.null_count
-    if not whole and not unreadable:
-        return None, not outside
+    inside_window = pc.sum(kept).as_py() or 0
+    outside = len(table) - inside_window - when.null_count
     rows = part.rows
-    if whole < len(table):
+    if inside_window < len(table):
         table, when, rows = table.filter(kept), when.filter(kept), rows.filter(kept)
+    if inside_window and (bad := dict(unfit(table))):
+        unreadable = (*unreadable, *_unfit_rows(bad, rows, origin))
+        fit = pa.array(~np.logical_or.reduce(list(bad.values())))
+        table, when, rows = table.filter(fit), when.filter(fit), rows.filter(fit)
+    if not len(table) and not unreadable:
+        return None, not outside
     return EventBatch(table, layout, when, rows, origin, unreadable), not outside
+
+
+def _unfit_rows(bad: Mapping[str, np.ndarray], rows: pa.Array, origin: str) -> Iterator[Unreadable]:
+    """Rows with cells that cannot be read exactly, each with the first reason."""
+    reasons = {
+        index: reason for reason, mask in reversed(list(bad.items())) for index in np.flatnonzero(mask)
+    }
+    for index in sorted(reasons):
+        yield Unreadable(origin, rows[index].as_py() + 1, reasons[index])
 
 
 def _without_cursor(
@@ -113,8 +132,8 @@ def as_json(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array(chunks, JSON)
 
 
-def with_constants(table: pa.Table, constants: Mapping[str, str | None]) -> pa.Table:
+def with_constants(table: pa.Table, constants: Mapping[str, pa.Scalar]) -> pa.Table:
     """``table`` and a column for each of ``constants``, with the same value in every row."""
     for name, value in constants.items():
-        table = table.append_column(name, pa.repeat(pa.scalar(value, pa.string()), len(table)))
+        table = table.append_column(name, pa.repeat(value, len(table)))
     return table

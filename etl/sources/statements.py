@@ -117,6 +117,7 @@ def no_table(schema: str, asked: str, tables: Sequence[str]) -> ConfigError:
 
 
 _DAY = timedelta(days=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 #: Types of columns whose times have no zone, by a part of their name; they are compared with times in UTC.
 _ZONELESS = ("without time zone", "ntz", "datetime")
@@ -215,6 +216,8 @@ def _named(database: Database, table: Table) -> str:
 
 
 def _edges(database: Database, cursor: Column | None, window: Window) -> tuple[Any, Any, Any]:
+    if cursor is not None and pa.types.is_integer(cursor.kind.arrow):
+        return _milliseconds(window.since), _milliseconds(window.until), sa.BigInteger()
     if not database.warehouse.typed or (cursor is not None and cursor.kind.arrow == pa.string()):
         first, last = _days_around(window)
         return first.date().isoformat(), last.date().isoformat(), sa.String()
@@ -224,6 +227,11 @@ def _edges(database: Database, cursor: Column | None, window: Window) -> tuple[A
     if cursor is not None and any(part in cursor.type.lower() for part in _ZONELESS):
         return since.replace(tzinfo=None), until.replace(tzinfo=None), sa.DateTime()
     return since, until, sa.TIMESTAMP(timezone=True)
+
+
+def _milliseconds(moment: datetime) -> int:
+    """Of the epoch, rounded up: a whole number lies before a moment if it lies before that."""
+    return -((_EPOCH - moment) // timedelta(milliseconds=1))
 
 
 def _days_around(window: Window) -> tuple[datetime, datetime]:

@@ -18,7 +18,7 @@ from etl.core.layouts import RESERVED, find_column, flat_holder, needed_columns,
 from etl.core.ports import EventBatch
 from etl.core.windows import Window
 from etl.sources import statements
-from etl.sources.cursors import INSTANT, instant
+from etl.sources.cursors import INSTANT, from_milliseconds, instant
 from etl.sources.database import Database
 from etl.sources.fetching import fetch
 from etl.sources.hours import Hour, Stretch, stretches
@@ -104,6 +104,10 @@ class WarehouseSource:
                 cursor = table.cursor(self._cursor)
                 self._rows(statements.events(self._database, table, [cursor], cursor, nothing), table)
 
+    def seen(self) -> Sequence[str]:
+        """Nothing: whatever the catalog has is read, or refused."""
+        return ()
+
     def newest(self) -> datetime | None:
         """The newest cursor in ``tracks``, or in the tables read where there is no ``tracks``; None for a query."""
         with self._database.in_use():
@@ -171,6 +175,7 @@ class WarehouseSource:
         done: Collection[str],
     ) -> Iterator[EventBatch]:
         cursor = table.cursor(self._cursor)
+        self._refuse_other_units(table, cursor)
         names = set(needed_columns(table.shape, "warehouse", paths, cursor.name)) - {statements.PARTITION}
         columns = [column for column in table.columns if column.name in names]
         first = 0
@@ -184,6 +189,17 @@ class WarehouseSource:
                 yield last
             if last is not None:
                 yield from (_marked(last, mark) for mark in stretch.marks)
+
+    def _refuse_other_units(self, table: Table, cursor: Column) -> None:
+        """Raises ``SourceError`` for a cursor of numbers that are no epoch milliseconds: no window would hold them."""
+        if not pa.types.is_integer(cursor.kind.arrow):
+            return
+        for (newest,) in self._rows(statements.newest(self._database, table, cursor), table):
+            if newest is not None and _moment(newest) is None:
+                raise SourceError(
+                    f"the cursor column {cursor.name!r} of {table.where} holds numbers that are no epoch milliseconds, "
+                    f"such as {newest}: use source.query, and make timestamps of them there"
+                )
 
     def _parts(
         self,
@@ -275,4 +291,6 @@ def _moment(value: Any) -> datetime | None:
     """What a driver gives for a time, in UTC."""
     if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
+    if isinstance(value, int):
+        return from_milliseconds(value)
     return instant(value.isoformat() if hasattr(value, "isoformat") else value)

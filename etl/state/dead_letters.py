@@ -40,10 +40,10 @@ class Sighting:
 def same(pipeline: str, account: str, letter: DeadLetter) -> bytes:
     """16 bytes, equal for letters that are the same one.
 
-    The pair (by message id, else by place) and what befell it; of a pair that was mapped the id and content tell
+    The pair (by message id, else by place) and what befell it; of a pair that was mapped the id and content say
     more than the wording of the reason, of one that was not the reason is all there is.
     """
-    # In a warehouse the row is the place in a query's answer: only with the cursor it tells events apart.
+    # In a warehouse the row is the place in a query's answer: only with the cursor it names one event.
     at = letter.cursor.isoformat() if letter.cursor else None
     place = [letter.message_id] if letter.message_id else [letter.origin, letter.row, at]
     trouble = [letter.transaction_id, letter.digest]
@@ -92,7 +92,7 @@ def _see_again(
 def _open_again(
     connection: sa.Connection, hashes: list[bytes], sightings: Counter[bytes], seen: Sighting
 ) -> None:
-    _touch(connection, hashes, sightings, seen, {"status": "open", "closed": None, "why": None})
+    _touch(connection, hashes, sightings, seen, {"status": "open", "closed": None, "why": None, "said": None})
 
 
 def _touch(
@@ -189,8 +189,20 @@ def close(
     return closed
 
 
+def say(connection: sa.Connection, pipeline: str, account: str, now: datetime) -> Counter[str]:
+    """Open letters that no completed run has counted as new yet, by outcome; from now on one has."""
+    columns = dead_letters.c
+    unsaid = (columns.pipeline == pipeline) & (columns.account == account) & columns.said.is_(None)
+    unsaid &= columns.status == "open"
+    query = sa.select(columns.outcome, sa.func.count()).where(unsaid).group_by(columns.outcome)
+    found = Counter({outcome: int(number) for outcome, number in connection.execute(query)})
+    if found:
+        connection.execute(dead_letters.update().where(unsaid).values(said=now))
+    return found
+
+
 def erase(connection: sa.Connection, of: Mapping[str, str | None], now: datetime) -> int:
-    """Close the letters with these ids and drop everything in them that tells of the event; how many."""
+    """Close the letters with these ids and drop everything in them that is of the event; how many."""
     columns = dead_letters.c
     mine = [columns[name] == storable(value) for name, value in of.items() if value is not None]
     gone = dict.fromkeys(("message_id", "transaction_id", "customer_id", "event", "body"))

@@ -42,8 +42,22 @@ def _keep_inputs(connection: sa.Connection) -> None:
     schema.inputs.create(connection)
 
 
+def _keep_what_was_said(connection: sa.Connection) -> None:
+    """3 → 4: which letters a completed run has counted as new. Of those there are, all: each was counted by its run."""
+    for statement in (
+        "ALTER TABLE dead_letters ADD COLUMN said BIGINT",
+        "UPDATE dead_letters SET said = last_seen",
+        "CREATE INDEX dead_letters_said ON dead_letters (said)",
+    ):
+        connection.exec_driver_sql(statement)
+
+
 #: Version → what makes the next version of it, in the transaction of the caller.
-STEPS: Mapping[int, Callable[[sa.Connection], None]] = {1: _index_by_key, 2: _keep_inputs}
+STEPS: Mapping[int, Callable[[sa.Connection], None]] = {
+    1: _index_by_key,
+    2: _keep_inputs,
+    3: _keep_what_was_said,
+}
 
 
 def version(connection: sa.Connection) -> int | None:

@@ -23,6 +23,7 @@ from etl.state.sent_log.retention import erase_customer, prune
 from etl.state.sent_log.rows import restored
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime, timedelta
 
@@ -109,7 +110,7 @@ class Archive:
         ``letter=[3, 4]``). ``status``: ``open``, ``resolved``, ``discarded`` or None for all.
         """
         first, last = runs.alias(), runs.alias()
-        kept = [c for c in dead_letters.c if c.name not in ("same", "first_run", "last_run")]
+        kept = [c for c in dead_letters.c if c.name not in ("same", "said", "first_run", "last_run")]
         query = sa.select(*kept, first.c.run_id.label("first_run"), last.c.run_id.label("last_run"))
         query = query.outerjoin_from(dead_letters, first, first.c.epoch == dead_letters.c.first_run)
         query = query.outerjoin(last, last.c.epoch == dead_letters.c.last_run)
@@ -163,6 +164,11 @@ class Archive:
     def resolve(self, numbers: Iterable[int], why: str | None = None) -> int:
         """The trouble is over (sent after a repair, or not billable any more); how many open letters were closed."""
         return self._close(numbers, "resolved", why)
+
+    def say_new(self, pipeline: str, account: str) -> Counter[str]:
+        """Open letters that no completed run has counted as new yet, by outcome; from now on one has."""
+        with self.database.written() as connection:
+            return letters.say(connection, pipeline, account, self._now())
 
     def discard(self, numbers: Iterable[int], why: str) -> int:
         """These are never to be billed; how many open letters were closed. Seen again, they stay closed."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import sqlalchemy as sa
 
-    from etl.core.ports import DeadLetter, HeldLetter, RunPlan, SentContent
+    from etl.core.ports import Content, DeadLetter, HeldLetter, RunPlan
     from etl.core.report import Counts
     from etl.state.database import Database
 
@@ -57,7 +57,7 @@ class View:
         """Let go of what was kept in memory and in temporary files."""
         self._sent.close()
 
-    def lookup(self, pairs: pd.DataFrame) -> dict[int, SentContent]:
+    def lookup(self, pairs: pd.DataFrame) -> dict[int, Content]:
         """Position → what was sent under the id, for those of ``pairs`` (``transaction_id``, ``key``) in the sent log.
 
         Of every run, this one included, as far as it is recorded.
@@ -173,14 +173,16 @@ class Run(View):
     def complete(self, counts: Counts, marks: Collection[str]) -> None:
         """Mark the plan's intervals complete, in the transaction that holds the marks and the run's final counts."""
         now, plan = self._now(), self._plan
-        values = {"counts": _json(counts), "status": "complete", "ended": now}
-        with self._fenced(**values) as connection:
+        with self._fenced() as connection:
             for name, window in plan.intervals.items():
                 ledger.add_interval(connection, plan, name, window)
             ledger.forget_the_future(connection, plan, max(now, plan.window.until))
             self._add_touches(connection, plan.intervals)
             ledger.keep_marks(connection, plan, marks, now)
             self._sent.finish(connection)
+            if plan.says:
+                counts.say_letters(letters.say(connection, plan.pipeline, plan.account, now))
+            self._fence(connection, {"counts": _json(counts), "status": "complete", "ended": now})
         self._ended = True
 
     def leave(self, error: BaseException) -> None:

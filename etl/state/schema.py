@@ -1,6 +1,6 @@
 """The tables of the state database, the same in every kind of database. Times are int64 microseconds since 1970, UTC.
 
-``docs/state.md`` tells what each table is for and what always holds between them.
+``docs/state.md`` says what each table is for and what always holds between them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
 #: The version of this schema; ``migrations`` brings older databases up to it.
-VERSION = 3
+VERSION = 4
 
 #: Options for the execution of a query whose answer is mostly bytes: filters, and parts of indexes.
 IN_BINARY = {"in_binary": True}
@@ -213,6 +213,7 @@ marks = Table(
 )
 
 #: ``same`` is a hash of what makes two letters the same one. ``status``: ``open``, ``resolved`` or ``discarded``.
+#: ``said``: when a run that completed counted it as new; null until then, whatever runs stopped meanwhile.
 dead_letters = Table(
     "dead_letters",
     metadata,
@@ -243,9 +244,11 @@ dead_letters = Table(
     Column("status", Text, nullable=False),
     Column("why", Text),
     Column("closed", Moment),
+    Column("said", Moment),
     UniqueConstraint("same"),
     Index("dead_letters_of_pipeline", "pipeline", "status", "outcome"),
     Index("dead_letters_of_message", "message_id"),
+    Index("dead_letters_said", "said"),
 )
 
 

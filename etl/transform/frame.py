@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from etl.core.errors import ConfigError
 from etl.core.layouts import detect_layout
+from etl.core.stored import refusal, unfit
 from etl.core.subscription import Subscription
 from etl.transform.columns.tracks import Events, Roots
 from etl.transform.compiled import Compiled, compile_subscription
@@ -49,12 +51,21 @@ def map_events(
 
 
 def as_events(events: Sequence[Mapping[str, Any]] | pd.DataFrame | pa.Table) -> Roots:
-    """Events from what notebooks hold; a table's columns say which layout it has."""
+    """Events from what notebooks hold; a table's columns say its layout. Raises ``ConfigError`` as ``_refuse`` does."""
     if isinstance(events, pd.DataFrame):
         events = _table(events)
     if isinstance(events, pa.Table):
+        _refuse(events)
         return Events(events, detect_layout(events.schema))
     return Events.of(list(events))
+
+
+def _refuse(table: pa.Table) -> None:
+    """Raises ``ConfigError`` for what cannot be read exactly: sources refuse the same, files as a whole or rows."""
+    if reason := refusal(table.schema):
+        raise ConfigError(f"the table {reason}")
+    for reason, rows in unfit(table):
+        raise ConfigError(f"row {np.flatnonzero(rows)[0] + 1} cannot be read: {reason}")
 
 
 def event_json(events: Roots, rows: Sequence[int]) -> list[str]:
@@ -75,7 +86,7 @@ def _array(column: pd.Series) -> pa.Array:
         return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
     cells = [UNDEFINED if _is_missing(cell) else cell for cell in column]
     if {dict, list}.isdisjoint(map(type, cells)):
-        with suppress(pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
+        with suppress(pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError, OverflowError):
             return pa.array([None if cell is UNDEFINED else cell for cell in cells])
     return pa.array([None if cell is UNDEFINED else in_order(cell) for cell in cells], pa.json_())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
+from etl.core.errors import ConfigError
 from etl.core.layouts import (
     detect_layout,
     find_column,
@@ -95,9 +96,16 @@ def test_a_path_finds_its_column_in_a_lake(path, column):
     assert flat_column(path, LAKE) == column
 
 
-def test_id_is_preferred_to_message_id_and_the_first_of_names_differing_in_case_wins():
+def test_id_is_preferred_to_message_id():
     assert flat_column(("messageId",), ["message_id", "id"]) == "id"
-    assert flat_column(("messageId",), ["Id", "ID"]) == "Id"
+
+
+def test_of_names_that_differ_in_case_the_one_spelt_so_is_meant():
+    assert flat_column(("messageId",), ["ID", "id"]) == "id"
+    assert flat_column(("properties", "Units"), ["units", "Units"]) == "Units"
+    assert flat_column(("properties", "units"), ["Units", "units"]) == "units"
+    with pytest.raises(ConfigError, match=r"\$\.messageId may be ID or Id"):
+        flat_column(("messageId",), ["Id", "ID"])
 
 
 def test_the_properties_of_a_warehouse_row_are_all_columns_but_reserved_and_context():

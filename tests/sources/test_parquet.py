@@ -192,19 +192,61 @@ def test_small_row_groups_are_read_together(tmp_path):
 
 
 def test_partitions_far_outside_the_window_are_not_opened(tmp_path):
-    """A folder's day is when Segment received the rows; its zone is not known, so a day's grace is left."""
-    for name in ("day=2026-10-30/hr=00", "day=2026-11-03/hr=01", "year=2026/month=9/day=1/hr=5"):
-        (tmp_path / name).mkdir(parents=True)
-        (tmp_path / name / "corrupt.parquet").write_bytes(b"PAR1 rubbish PAR1")
+    """In Segment's lakes a folder's day is when it received the rows; in which zone is not known: a day's grace."""
+    lake = tmp_path / "segment_type=api_request"
+    for name in ("day=2026-10-30/hr=00", "day=2026-11-03/hr=01"):
+        (lake / name).mkdir(parents=True)
+        (lake / name / "corrupt.parquet").write_bytes(b"PAR1 rubbish PAR1")
     for name in ("day=2026-10-31/hr=23", "day=2026-11-01/hr=05", "day=2026-11-02/hr=00", "day=late/hr=x"):
-        write(tmp_path / name / "a.parquet", flat([name[4:14]], [5]))
+        write(lake / name / "a.parquet", flat([name[4:14]], [5]))
     assert len(ids(read(tmp_path, DAY))) == 4
+
+
+def test_other_folders_named_for_a_time_leave_files_out_only_where_the_config_says_so(tmp_path):
+    """They may be named for anything, such as the day of the event: Spark's ``partitionBy("date")``."""
+    far = ("date=2026-10-01", "year=2026/month=9/day=1/hr=5", "day=2026-12-24", "dt=2026-10-30")
+    for name in far:
+        write(tmp_path / name / "a.parquet", flat([name], [5]))
+    assert len(ids(read(tmp_path, DAY))) == len(far)
+    assert ids(read(tmp_path, DAY, partitions="received")) == []
+    assert ids(read(f"{tmp_path}/*", DAY, partitions="received")) == []
+
+
+def test_folders_above_the_configured_path_say_nothing(tmp_path):
+    for root in ("segment_type=api/day=2026-01-01/hr=00", "date=2026-01-01/exports"):
+        path = write(tmp_path / root / "a.parquet", flat(["a"], [5]))
+        for location in (path, path.parent, f"{path.parent}/*.parquet"):
+            assert ids(read(location, DAY)) == ["a"]
+            assert ids(read(location, DAY, partitions="received")) == ["a"]
 
 
 def test_partitions_tell_nothing_of_another_cursor(tmp_path):
     table = pa.table({"id": ["a"], "received_at": [at(-900)], "timestamp": [at(5)]})
-    write(tmp_path / "day=2026-01-01/hr=00/a.parquet", table)
+    write(tmp_path / "segment_type=api/day=2026-01-01/hr=00/a.parquet", table)
     assert ids(read(tmp_path, DAY, cursor="timestamp")) == ["a"]
+
+
+def test_a_row_without_a_cursor_is_reported_though_its_neighbours_lie_outside(tmp_path):
+    """Statistics of smallest and largest say nothing of nulls: where a group has some, it is read."""
+    write(tmp_path / "a.parquet", flat(["early", "null"], [-900, None]))
+    write(tmp_path / "b.parquet", flat(["early"], [-900]))
+    (batch,) = read(tmp_path, DAY)
+    assert (ids([batch]), len(batch.unreadable)) == ([], 1)
+    assert batch.unreadable[0].reason == "the cursor received_at is null"
+
+
+@pytest.mark.parametrize("held", [pa.int64(), pa.uint64(), pa.string()])
+def test_a_cursor_may_be_epoch_milliseconds(tmp_path, held):
+    """Numbers that would be another century's are in another unit: reported, never guessed at."""
+    milliseconds = [int(at(hour).timestamp()) * 1000 for hour in (-40, 5, 7, 300)]
+    others = [number // 1000 for number in milliseconds] + [number * 1000 for number in milliseconds]
+    cells = pa.array([*milliseconds, *others]).cast(held)
+    table = pa.table({"id": list(map(str, range(len(cells)))), "received_at": cells})
+    write(tmp_path / "a.parquet", table, row_group_size=2)
+    batches = read(tmp_path, DAY)
+    assert ids(batches) == ["1", "2"]
+    assert [moment for batch in batches for moment in batch.cursor.to_pylist()] == [at(5), at(7)]
+    assert sum(len(batch.unreadable) for batch in batches) == len(others)
 
 
 def test_late_files_in_older_hours_are_found(tmp_path):
@@ -460,7 +502,8 @@ def test_the_newest_row_is_told_by_the_footers(tmp_path):
 def test_of_a_partitioned_lake_only_the_last_hour_is_opened_for_it(tmp_path):
     for hour in range(30):
         path = write(
-            tmp_path / f"day=2026-11-{1 + hour // 24:02}/hr={hour % 24:02}/a.parquet", flat(["a"], [hour])
+            tmp_path / f"segment_type=api/day=2026-11-{1 + hour // 24:02}/hr={hour % 24:02}/a.parquet",
+            flat(["a"], [hour]),
         )
         if hour < 29:
             path.write_bytes(b"PAR1 rubbish PAR1")

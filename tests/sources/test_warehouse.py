@@ -450,8 +450,8 @@ def test_a_missing_table_schema_or_cursor_is_a_mistake_in_the_config(segment):
         source(segment, schemas=("nowhere",)).check()
     with pytest.raises(ConfigError, match=r"table segment.job_done has no column 'loaded_at' .* it has "):
         source(segment, cursor="loaded_at").check()
-    with pytest.raises(ConfigError, match=r"'tokens' of table segment.job_done has the type int64"):
-        source(segment, cursor="tokens").check()
+    with pytest.raises(ConfigError, match=r"'price' of table segment.job_done has the type "):
+        source(segment, cursor="price").check()
     run(segment, "DROP TABLE segment.tracks")
     with pytest.raises(ConfigError, match=r'source.tables is "\*", but schema segment has no table tracks'):
         source(segment, "*").check()
@@ -473,10 +473,20 @@ def test_a_type_changed_between_runs_is_followed_and_a_cursor_of_no_instant_refu
     run(segment, "ALTER TABLE segment.job_done ALTER tokens TYPE text")
     (batch, *_) = reader.batches(DAY)
     assert batch.table.column("tokens").to_pylist() == ["5"]
-    run(segment, "ALTER TABLE segment.job_done ALTER received_at TYPE bigint USING 1")
-    with pytest.raises(
-        ConfigError, match=r"has the type int64; source.cursor has to name a timestamp column"
-    ):
+    run(segment, "ALTER TABLE segment.job_done ALTER received_at TYPE bool USING true")
+    with pytest.raises(ConfigError, match=r"has the type bool; source.cursor has to name a timestamp column"):
+        list(reader.batches(DAY))
+
+
+@WAYS
+def test_a_cursor_of_numbers_is_epoch_milliseconds_or_stops_the_run(segment, fast):
+    insert(segment, "segment.job_done", [job("a"), job("b", received_at=at(30))])
+    to = "ALTER TABLE segment.job_done ALTER received_at TYPE bigint USING {}"
+    run(segment, to.format("1000 * extract(epoch FROM received_at)"))
+    reader = source(segment, fast=fast)
+    assert ids(reader.batches(DAY)) == ["a"]
+    run(segment, to.format("received_at / 1000"))
+    with pytest.raises(SourceError, match="holds numbers that are no epoch milliseconds, such as 179"):
         list(reader.batches(DAY))
 
 

@@ -17,7 +17,8 @@ from etl.transform.mapping import compiler
 from etl.transform.mapping.directives import DIRECTIVES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from etl.config import Config, Draft
@@ -35,8 +36,10 @@ class Check:
     lints: tuple[Lint, ...]
 
 
-def check_config(path: str | Path, env: Mapping[str, str]) -> Check:
+def check_config(path: str | Path, env: Mapping[str, str], now: datetime | None = None) -> Check:
     """Read a config and collect everything about it at once, whether it can be loaded or not.
+
+    ``now``: subscriptions that ended before it are not linted: nothing will be billed by them any more.
 
     Raises:
         ConfigError: the file cannot be read.
@@ -44,7 +47,7 @@ def check_config(path: str | Path, env: Mapping[str, str]) -> Check:
     draft = draft_config(path, env)
     for key, text in _problems(_subscriptions_of(draft)):
         draft.document.problem(key, text)
-    surprises = tuple(lints(draft.config)) if draft.config and not draft.document.problems else ()
+    surprises = tuple(lints(draft.config, now=now)) if draft.config and not draft.document.problems else ()
     return Check(draft.config, draft.document.messages(), surprises)
 
 
@@ -57,13 +60,17 @@ def problems(config: Config) -> list[Problem]:
     return [Problem(config.where(*key), text) for key, text in keyed]
 
 
-def lints(config: Config, sample: Roots | None = None) -> list[Lint]:
+def lints(config: Config, sample: Sequence[Roots] = (), now: datetime | None = None) -> list[Lint]:
     """Everything that is valid and probably not meant, in the order of the subscriptions.
 
-    ``sample``: some track events of the source (``etl.transform.columns.tracks``), for lints that need to see values.
-    Subscriptions with problems have no lints.
+    ``sample``: some track events of the source (``etl.transform.columns.tracks``), a part per file or table, for lints
+    that need to see values. ``now``: as for ``check_config``. Subscriptions with problems have no lints.
     """
-    subscriptions = dict(enumerate(config.subscriptions))
+    subscriptions = {
+        position: subscription
+        for position, subscription in enumerate(config.subscriptions)
+        if now is None or subscription.until is None or subscription.until > now
+    }
     placed = [*_alone(subscriptions), *_together(subscriptions), *_sampled(subscriptions, sample)]
     placed.sort(key=lambda pair: pair[0])
     return [_placed(config, position, finding) for position, finding in placed]
@@ -136,13 +143,11 @@ def _together(subscriptions: Mapping[int, Subscription]) -> Iterator[tuple[int, 
 
 
 def _sampled(
-    subscriptions: Mapping[int, Subscription], sample: Roots | None
+    subscriptions: Mapping[int, Subscription], sample: Sequence[Roots]
 ) -> Iterator[tuple[int, Finding]]:
-    if sample is None:
-        return
     for one in _compiled(subscriptions):
         for finding in sample_findings(one, sample):
-            yield one.position, _under("mapping", finding)
+            yield one.position, finding
 
 
 def _under(part: str, finding: Finding) -> Finding:

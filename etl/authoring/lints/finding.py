@@ -87,4 +87,7 @@ CODES: Final[dict[str, str]] = {
     "timestamp-constant": "one timestamp for every event",
     "timestamp-epoch": "epoch seconds, or an epoch as text",
     "customer-id-empty": "customer_id is often empty in the sample",
+    "transaction-id-repeated": "different events of the sample share ids",
+    "path-empty": "a path that is empty in the whole sample",
+    "trigger-matches-nothing": "a trigger that matches nothing of the sample",
 }

@@ -1,22 +1,25 @@
-"""Surprises that only values show: what the paths of a mapping hold in a sample of the source's track events."""
+"""Surprises that only values show: what triggers and mappings make of a sample of the source's track events."""
 
 from __future__ import annotations
 
 import re
 from decimal import Decimal
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from etl.authoring.lints.finding import Finding
-from etl.authoring.lints.mapping import reads
+from etl.authoring.lints.mapping import Node, reads, walk
+from etl.core.subscription import DEFAULT_MAPPING
 from etl.transform import columns
 from etl.transform.javascript.values import UNDEFINED, split_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from etl.authoring.lints.pairs import Numbered
+    from etl.core.layouts import Path
     from etl.transform.columns.tracks import Roots
 
 #: From this share of the matching events on, a missing customer_id is worth a word.
@@ -25,33 +28,59 @@ OFTEN = 0.05
 LARGEST_EXACT = 2**53
 #: As milliseconds this is March 1973; as seconds, the year 5138. Below it, a number is in seconds.
 _EARLIEST_MILLISECONDS = 10**11
+#: So many objects are looked into for a name like one that is not there.
+_LOOKED_AT = 100
 
 
-def sample_findings(one: Numbered, sample: Roots) -> Iterator[Finding]:
-    """What the events that match the trigger show; keys are relative to the mapping."""
-    mapping = one.subscription.mapping
-    mask, _ = one.trigger.matches(sample)
-    if not isinstance(mapping, dict) or not mask.any():
+def sample_findings(numbered: Numbered, sample: Sequence[Roots]) -> Iterator[Finding]:
+    """What the events that match the trigger show; ``sample``: parts, each of one file or table."""
+    mapping = numbered.subscription.mapping
+    masks = [numbered.trigger.matches(part)[0] for part in sample]
+    if not any(mask.any() for mask in masks):
+        yield from _nothing_matches(sample)
         return
-    events = sample.take(np.flatnonzero(mask))
-    yield from _customer_id(mapping.get("customer_id"), events)
-    yield from _transaction_id(mapping.get("transaction_id"), events)
-    yield from _timestamp(mapping.get("timestamp"), events)
+    if not isinstance(mapping, dict):
+        return
+    events = [part.take(np.flatnonzero(mask)) for part, mask in zip(sample, masks, strict=True) if mask.any()]
+    empty = list(_customer_id(mapping.get("customer_id"), events))
+    found = [
+        *empty,
+        *_transaction_id(mapping.get("transaction_id"), events),
+        *_timestamp(mapping.get("timestamp"), events),
+        *_empty_paths(mapping, events, {"customer_id"} if empty else set()),
+    ]
+    yield from (Finding(one.code, one.message, one.fix, ("mapping", *one.key)) for one in found)
 
 
-def _cells(expression: Any, events: Roots) -> dict[str, list[Any]]:
+def _nothing_matches(sample: Sequence[Roots]) -> Iterator[Finding]:
+    tracks = sum(1 for part in sample for cell in columns.cells(part.column(("type",))) if cell == "track")
+    if tracks:
+        yield Finding(
+            "trigger-matches-nothing",
+            f"none of the {tracks:,} sampled track events matches",
+            "Compare it with the values that etl fields shows; names and values are compared case by case.",
+            ("trigger",),
+        )
+
+
+def _cells(expression: Any, events: Sequence[Roots]) -> dict[str, list[Any]]:
     """For each path the expression reads, what the events hold there."""
     paths = {path: split_path(path) for path in reads(expression)}
-    return {path: columns.cells(events.column(keys)) for path, keys in paths.items() if keys}
+    return {path: _held(keys, events) for path, keys in paths.items() if keys}
 
 
-def _customer_id(expression: Any, events: Roots) -> Iterator[Finding]:
+def _held(path: Path, events: Sequence[Roots]) -> list[Any]:
+    return [cell for part in events for cell in columns.cells(part.column(path))]
+
+
+def _customer_id(expression: Any, events: Sequence[Roots]) -> Iterator[Finding]:
     cells = _cells(expression, events)
+    whole = sum(map(len, events))
     empty = sum(all(map(_is_empty, row)) for row in zip(*cells.values(), strict=True))
-    if empty >= max(1, OFTEN * len(events)):
+    if empty >= max(1, OFTEN * whole):
         yield Finding(
             "customer-id-empty",
-            f"customer_id is empty in {empty} of {len(events)} sampled events that match: they would be rejected",
+            f"customer_id is empty in {empty} of {whole} sampled events that match: they would be rejected",
             'Fall back on another field with {"@if": {"exists": …, "then": …, "else": …}}, or narrow the trigger.',
             ("customer_id",),
         )
@@ -61,7 +90,42 @@ def _is_empty(value: Any) -> bool:
     return value is UNDEFINED or value is None or value == ""
 
 
-def _transaction_id(expression: Any, events: Roots) -> Iterator[Finding]:
+def _empty_paths(mapping: Mapping[str, Any], events: Sequence[Roots], said: set[str]) -> Iterator[Finding]:
+    """Paths that hold nothing in any event; those of Segment's default mapping are no typos."""
+    written = {
+        name: it for name, it in mapping.items() if name not in said and it != DEFAULT_MAPPING.get(name)
+    }
+    for name, expression in written.items():
+        for path in dict.fromkeys(set(reads(expression)) - _tested(expression)):
+            keys = split_path(path)
+            if keys and all(map(_is_empty, _held(keys, events))):
+                yield Finding(
+                    "path-empty",
+                    f"$.{path} is empty in all {sum(map(len, events)):,} sampled events that match"
+                    + _near(keys, events),
+                    "etl fields lists the paths that the source has.",
+                    (name,),
+                )
+
+
+def _tested(expression: Any) -> set[str]:
+    """Paths that ``@if`` asks whether they are there: one that is not is meant."""
+    tests = [node.argument for node in walk(expression) if isinstance(node, Node) and node.name == "@if"]
+    asked = [test.get(name) for test in tests if isinstance(test, dict) for name in ("exists", "blank")]
+    return {path for one in asked for path in reads(one)}
+
+
+def _near(path: Path, events: Sequence[Roots]) -> str:
+    """The key beside the last of ``path`` that is spelt most like it."""
+    beside = _held(path[:-1], events)[:_LOOKED_AT] if len(path) > 1 else []
+    keys = {key for cell in beside if isinstance(cell, dict) for key in cell}
+    folded = {re.sub(r"[\W_]", "", key).lower(): key for key in sorted(keys)}
+    near = get_close_matches(re.sub(r"[\W_]", "", path[-1]).lower(), folded, n=1)
+    return f'; did you mean "{folded[near[0]]}"?' if near else ""
+
+
+def _transaction_id(expression: Any, events: Sequence[Roots]) -> Iterator[Finding]:
+    yield from _repeated_ids(expression, events)
     for path, cells in _cells(expression, events).items():
         if any(_is_number(cell) and abs(cell) > LARGEST_EXACT for cell in cells):
             yield Finding(
@@ -73,7 +137,26 @@ def _transaction_id(expression: Any, events: Roots) -> Iterator[Finding]:
             )
 
 
-def _timestamp(expression: Any, events: Roots) -> Iterator[Finding]:
+def _repeated_ids(expression: Any, events: Sequence[Roots]) -> Iterator[Finding]:
+    """What an id is made from being the same in different events, so is the id."""
+    made_from = list(zip(*_cells(expression, events).values(), strict=True))
+    if not made_from:
+        return
+    messages: dict[str, set[Any]] = {}
+    for values, message in zip(made_from, _held(("messageId",), events), strict=True):
+        messages.setdefault(repr(values), set()).add(repr(message))
+    shared = [len(some) for some in messages.values() if len(some) > 1]
+    if shared:
+        yield Finding(
+            "transaction-id-repeated",
+            f"transaction_id is the same in several of the sampled events: {sum(shared):,} different events share "
+            f"{len(shared):,} ids, and only the first of each would be billed",
+            "Make it from something that every event has for itself, such as messageId.",
+            ("transaction_id",),
+        )
+
+
+def _timestamp(expression: Any, events: Sequence[Roots]) -> Iterator[Finding]:
     for path, cells in _cells(expression, events).items():
         if any(_is_number(cell) and abs(cell) < _EARLIEST_MILLISECONDS for cell in cells):
             yield _epoch(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,9 @@ import orjson
 import sqlalchemy as sa
 
 from etl.core.outcomes import LETTERS, OUTCOMES
+from etl.core.report import total
 from etl.core.sql import statement
+from etl.core.windows import Window
 from etl.state.schema import microseconds, runs
 from etl.state.sent_log.rows import restored
 
@@ -58,12 +61,24 @@ class RunLine:
         return sum(self.counts.get(name, 0) for name in LETTERS)
 
 
+@dataclass(frozen=True)
+class Left:
+    """Pairs of a subscription that a stopped run had matched and not sent, and its window."""
+
+    subscription: str
+    window: Window
+    pairs: int
+
+
 @dataclass
 class Books:
     """``totals`` and ``subscriptions`` (by name) hold the sums of the runs' counts, named as in the run's report.
 
     ``listed``: the newest runs, newest first. ``first``/``last``: the least and the greatest epoch.
-    ``usual``: the usual distance between two complete scheduled runs; None when there are too few to tell.
+    ``quantities``: of `report.quantity`, all subscriptions together, by outcome; ``unsummed``: runs
+    that sent something and were not asked for it.
+    ``left``: what stopped runs left, as far as no later run has taken their windows up.
+    ``usual``: the usual distance between two complete scheduled runs; None when there are too few to know.
     """
 
     number: int = 0
@@ -72,6 +87,9 @@ class Books:
     statuses: Counter[str] = field(default_factory=Counter)
     totals: Counter[str] = field(default_factory=Counter)
     subscriptions: dict[str, Counter[str]] = field(default_factory=dict)
+    quantities: dict[str, Decimal] = field(default_factory=dict)
+    unsummed: int = 0
+    left: list[Left] = field(default_factory=list)
     listed: deque[RunLine] = field(default_factory=lambda: deque(maxlen=LISTED))
     #: By hour of their start: requests repeated, and the most that the schedule was behind.
     retries: Counter[datetime] = field(default_factory=Counter)
@@ -96,6 +114,7 @@ class Books:
         self.statuses[run.status] += 1
         self.listed.appendleft(run)
         self._count(run.counts)
+        self._take_up(run)
         hour = run.started.replace(minute=0, second=0, microsecond=0)
         self.retries[hour] += run.counts.get("retries", 0)
         if run.behind is not None:
@@ -105,8 +124,26 @@ class Books:
         if since_last is not None:
             self._distances.append(since_last.total_seconds())
 
+    def _take_up(self, run: RunLine) -> None:
+        """A run bills again what its window holds, so it alone says what of that is left."""
+        if run.status == "running":
+            return
+        pairs, window = run.counts.get("by_subscription", {}), Window(run.since, run.until)
+        self.left = [one for one in self.left if one.subscription not in pairs or not _holds(window, one)]
+        if run.status != "complete":
+            self.left += [Left(name, window, of["unsent"]) for name, of in pairs.items() if of["unsent"]]
+
+    @property
+    def unsent(self) -> int:
+        """Pairs that nobody has sent or listed yet."""
+        return sum(one.pairs for one in self.left)
+
     def _count(self, counts: dict[str, Any]) -> None:
         self.totals.update({name: n for name, n in counts.items() if isinstance(n, int)})
+        self.unsummed += bool(counts.get("sent") and not counts.get("quantities"))
+        for sums in (counts.get("quantities") or {}).values():
+            for name, text in sums.items():
+                self.quantities[name] = total((self.quantities.get(name, Decimal(0)), Decimal(text)))
         for name, pairs in counts.get("by_subscription", {}).items():
             self.subscriptions.setdefault(name, Counter()).update(pairs)
 
@@ -114,6 +151,10 @@ class Books:
     def adds_up(self) -> bool:
         """The identity: every matched pair has exactly one outcome."""
         return self.totals["matched"] == sum(self.totals[outcome] for outcome in OUTCOMES)
+
+
+def _holds(window: Window, left: Left) -> bool:
+    return window.since <= left.window.since and left.window.until <= window.until
 
 
 def books(connection: sa.Connection, scope: Scope) -> Books:

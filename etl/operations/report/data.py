@@ -1,10 +1,12 @@
-"""Everything a report tells, read from the state in one go."""
+"""Everything a report shows, read from the state in one go."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from etl.core.outcomes import ENDS, OUTCOMES
 from etl.operations.report.books import Books, Volumes, books, volumes
 from etl.operations.report.completeness import Completeness, completeness, up_to
 from etl.operations.report.dead_letters import Letters, letters
@@ -41,6 +43,27 @@ class ReportData:
     def missing(self) -> int:
         """How many stretches of time were never completed."""
         return sum(len(one.missing) for one in self.completeness)
+
+    @property
+    def ends(self) -> Counter[str]:
+        """Pairs by what became of them: of a run as it counted them, of a period as they stand now, each pair once."""
+        if self.scope.run_id:
+            return Counter({name: self.books.totals[name] for name in OUTCOMES})
+        sent, unsent = self.books.billed, self.books.unsent
+        return Counter({name: self.letters.open[name] for name in ENDS}) + Counter(sent=sent, unsent=unsent)
+
+    @property
+    def subscriptions(self) -> dict[str, Counter[str]]:
+        """The same of each subscription."""
+        if self.scope.run_id:
+            return self.books.subscriptions
+        found = {name: Counter(sent=number) for name, number in self.volumes.subscriptions.items()}
+        letters = self.letters.by_subscription.items()
+        left = [(one.subscription, Counter(unsent=one.pairs)) for one in self.books.left]
+        for name, more in (*letters, *left):
+            if name:
+                found[name] = found.get(name, Counter()) + more
+        return found
 
     @property
     def unlisted(self) -> int:

@@ -65,10 +65,15 @@ class Letter:
 
 @dataclass
 class Letters:
-    """``open``: by outcome, of all reasons. ``kinds``: how many reasons there are; ``reasons`` holds the commonest."""
+    """``open``: by outcome, of all reasons; ``by_subscription``: the same of each name. ``discarded`` are among ``closed``.
+
+    ``kinds``: how many reasons there are; ``reasons`` holds the commonest.
+    """
 
     open: Counter[str] = field(default_factory=Counter)
+    by_subscription: dict[str, Counter[str]] = field(default_factory=dict)
     closed: int = 0
+    discarded: int = 0
     kinds: int = 0
     reasons: Sequence[Reason] = ()
     listed: Sequence[Letter] = ()
@@ -103,12 +108,15 @@ def _count(connection: sa.Connection, mine: sa.ColumnElement[bool], found: Lette
     by = (columns.outcome, columns.stage, columns.reason)
     kinds = sa.select(*by).where(mine).distinct().subquery()
     found.kinds = connection.execute(sa.select(sa.func.count()).select_from(kinds)).scalar_one()
-    query = sa.select(columns.outcome, columns.status, sa.func.count()).where(mine)
-    for outcome, status, number in connection.execute(query.group_by(columns.outcome, columns.status)):
+    by = (columns.subscription, columns.outcome, columns.status)
+    query = sa.select(*by, sa.func.count()).where(mine).group_by(*by)
+    for subscription, outcome, status, number in connection.execute(query):
         if status == "open":
             found.open[outcome] += number
+            found.by_subscription.setdefault(restored(subscription), Counter())[outcome] += number
         else:
             found.closed += number
+            found.discarded += number if status == "discarded" else 0
 
 
 def _reasons(connection: sa.Connection, mine: sa.ColumnElement[bool]) -> list[Reason]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from etl.core.outcomes import BY_NAME, OUTCOMES, ROWS
+from etl.core.outcomes import BY_NAME, ENDS, OUTCOMES, ROWS
 from etl.core.windows import rfc3339
 from etl.operations.report import plots, wording
 from etl.operations.report.advice import advice, fill_gap
@@ -45,13 +45,29 @@ def render(data: ReportData) -> str:
         # Both are files of this package and its table of colours, and hold nothing else.
         style=Markup(style),  # noqa: S704
         script=Markup(script),  # noqa: S704
-        outcomes=[(name, data.books.totals[name], f"It {BY_NAME[name].meaning}.") for name in OUTCOMES],
+        ends=[(name, data.ends[name], f"It {BY_NAME[name].meaning}.") for name in _names(data)],
+        names=_names(data),
+        quantities=_quantities(data),
         outcome_bar=_outcome_bar(data),
         times=_times(data),
         lag=_lag(data),
         retries=_retries(data),
         lines=[(one, _line(one, data.scope.window)) for one in data.completeness],
     )  # fmt: skip
+
+
+def _names(data: ReportData) -> tuple[str, ...]:
+    """The outcomes of a run; of a period only what a pair is in the end."""
+    return OUTCOMES if data.scope.run_id else ENDS
+
+
+def _quantities(data: ReportData) -> dict[str, str]:
+    """By outcome; of a period only what was sent, as runs may meet the rest again. Nothing where a part is not known."""
+    if data.books.unsummed:
+        return {}
+    names = OUTCOMES if data.scope.run_id else ("sent",)
+    known = data.books.quantities
+    return {name: f"{known[name]:,f}" for name in names if name in known}
 
 
 def _title(data: ReportData) -> str:
@@ -85,22 +101,19 @@ def _environment() -> Environment:
         "meter": plots.meter,
         "advice": advice,
         "fill_gap": fill_gap,
-        "OUTCOMES": OUTCOMES,
         "ROWS": ROWS,
     }
     return environment
 
 
 def _outcome_bar(data: ReportData) -> Markup:
-    totals = data.books.totals
-    told = [f"{name} {totals[name]:,}" for name in OUTCOMES if totals[name]]
+    ends, whole = data.ends, data.ends.total()
+    told = [f"{name} {ends[name]:,}" for name in OUTCOMES if ends[name]]
     parts = [
-        plots.Part(
-            name, totals[name], f"{name}: {totals[name]:,} ({wording.share(totals[name], totals['matched'])})"
-        )
+        plots.Part(name, ends[name], f"{name}: {ends[name]:,} ({wording.share(ends[name], whole)})")
         for name in OUTCOMES
     ]
-    return plots.bar(f"{totals['matched']:,} matched pairs: {', '.join(told)}", parts)
+    return plots.bar(f"{whole:,} pairs: {', '.join(told)}", parts)
 
 
 def _times(data: ReportData) -> tuple[Series, Markup]:

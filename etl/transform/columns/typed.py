@@ -1,7 +1,8 @@
 """Typed Arrow columns: their types narrowed to a few, and read as JSON values. Pure.
 
 A null means undefined. Timestamps read as Segment writes times: ISO text with milliseconds and ``Z`` (a naive one is
-UTC, finer parts are cut off). Binary is UTF-8 text, as old Parquet writers leave strings unmarked.
+UTC, finer parts are cut off). Binary is UTF-8 text, as old Parquet writers leave strings unmarked. What cannot be
+read exactly was refused before (``etl.core.stored``).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from etl.core.stored import is_binary
 from etl.transform.javascript import has_surrogate
 from etl.transform.javascript.values import UNDEFINED, Value
 from etl.transform.json.text import parse_column
@@ -47,12 +49,11 @@ def values(array: pa.Array) -> list[Value]:
 
 
 def iso_text(array: pa.Array) -> pa.Array:
-    """A timestamp array as ``2024-01-02T03:04:05.006Z``."""
-    milliseconds = pc.floor_temporal(array, unit="millisecond") if array.type.unit in {"us", "ns"} else array
-    naive = milliseconds.cast(pa.int64() if array.type.unit == "s" else pa.timestamp("ms", array.type.tz))
-    if array.type.unit == "s":
-        naive = pc.multiply_checked(naive, 1000)
-    text = naive.cast(pa.int64()).cast(pa.timestamp("ms")).cast(pa.string())
+    """A timestamp array as ``2024-01-02T03:04:05.006Z``; its zone, which is but a label, is not looked up."""
+    utc = array.cast(pa.int64()).cast(pa.timestamp(array.type.unit))
+    if array.type.unit in {"us", "ns"}:
+        utc = pc.floor_temporal(utc, unit="millisecond")
+    text = utc.cast(pa.timestamp("ms")).cast(pa.string())
     return pc.binary_join_element_wise(pc.replace_substring(text, " ", "T"), "Z", "")
 
 
@@ -143,13 +144,9 @@ def _where_valid(array: pa.Array, rows: list[Any]) -> list[Value]:
     return [row if ok else UNDEFINED for row, ok in zip(rows, array.is_valid().to_pylist(), strict=True)]
 
 
-def _utf8(array: pa.Array) -> pa.Array:
-    try:
-        return array.cast(pa.string())
-    except pa.ArrowInvalid:
-        return pa.array(
-            [None if raw is None else raw.decode("utf-8", "replace") for raw in array.to_pylist()]
-        )
+def _uuid_text(array: pa.Array) -> pa.Array:
+    """``f81d4fae-7dec-11d0-a765-00a0c91e6bf6``, as RFC 9562 writes a UUID."""
+    return pa.array([None if cell is None else str(cell) for cell in array.to_pylist()], pa.string())
 
 
 def _is_foreign_text(held: pa.DataType) -> bool:
@@ -159,15 +156,7 @@ def _is_foreign_text(held: pa.DataType) -> bool:
         or pa.types.is_string_view(held)
         or pa.types.is_date(held)
         or pa.types.is_time(held)
-    )
-
-
-def _is_binary(held: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_binary(held)
-        or pa.types.is_large_binary(held)
-        or pa.types.is_binary_view(held)
-        or pa.types.is_fixed_size_binary(held)
+        or is_binary(held)
     )
 
 
@@ -195,13 +184,9 @@ _NARROWINGS: list[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], pa.A
     (pa.types.is_dictionary, lambda array: array.dictionary_decode()),
     (pa.types.is_run_end_encoded, pc.run_end_decode),
     (_is_foreign_text, lambda array: array.cast(pa.string())),
-    (_is_binary, _utf8),
     (_is_narrow_float, lambda array: array.cast(pa.float64())),
-    (pa.types.is_duration, lambda array: array.cast(pa.int64())),
     (_is_foreign_list, lambda array: array.cast(pa.list_(array.type.value_type))),
     (_is_list_view, _without_views),
-    (
-        lambda held: isinstance(held, pa.BaseExtensionType) and not isinstance(held, pa.JsonType),
-        lambda a: a.storage,
-    ),
+    (lambda held: isinstance(held, pa.UuidType), _uuid_text),
+    (lambda held: isinstance(held, pa.Bool8Type), lambda array: array.storage.cast(pa.bool_())),
 ]

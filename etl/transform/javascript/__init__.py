@@ -1,5 +1,7 @@
 """The few places where JavaScript's own conversions decide what Segment does: number ↔ text, and UTF-16 units.
 
+Beside this: ``values`` (JSON values as JavaScript sees them) and ``dates`` (``Date.parse``). Not here: columns.
+
 Source of the rules: ECMA-262 ``Number::toString`` and ``StringToNumber``, checked against Node 20.
 """
 

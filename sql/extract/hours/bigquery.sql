@@ -2,7 +2,7 @@
 -- since an hour was read whole, it need not be read again.
 -- Identifiers: table, cursor, id. Parameters: since, until.
 -- Columns: hour, rows, checksum.
-SELECT TIMESTAMP_TRUNC({cursor}, HOUR) AS hour, COUNT(*) AS row_count, CAST(BIT_XOR(FARM_FINGERPRINT({id})) AS STRING) AS checksum
+SELECT TIMESTAMP_TRUNC({cursor}, HOUR) AS hour, COUNT(*) AS row_count, CAST(BIT_XOR(FARM_FINGERPRINT(CAST({id} AS STRING))) AS STRING) AS checksum
 FROM {table}
 WHERE {cursor} >= :since AND {cursor} < :until
 GROUP BY 1

@@ -2,7 +2,7 @@
 -- since an hour was read whole, it need not be read again.
 -- Identifiers: table, cursor, id. Parameters: since, until.
 -- Columns: hour, rows, checksum.
-SELECT date_trunc('hour', {cursor}) AS hour, COUNT(*) AS row_count, CAST(SUM(hashtextextended({id}, 0)) AS text) AS checksum
+SELECT date_trunc('hour', {cursor}) AS hour, COUNT(*) AS row_count, CAST(SUM(hashtextextended(CAST({id} AS text), 0)) AS text) AS checksum
 FROM {table}
 WHERE {cursor} >= :since AND {cursor} < :until
 GROUP BY 1

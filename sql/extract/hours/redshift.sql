@@ -2,7 +2,7 @@
 -- since an hour was read whole, it need not be read again.
 -- Identifiers: table, cursor, id. Parameters: since, until.
 -- Columns: hour, rows, checksum.
-SELECT DATE_TRUNC('hour', {cursor}) AS hour, COUNT(*) AS row_count, CAST(SUM(CAST(STRTOL(SUBSTRING(MD5({id}), 1, 12), 16) AS DECIMAL(38, 0))) AS VARCHAR) AS checksum
+SELECT DATE_TRUNC('hour', {cursor}) AS hour, COUNT(*) AS row_count, CAST(SUM(CAST(STRTOL(SUBSTRING(MD5(CAST({id} AS VARCHAR)), 1, 12), 16) AS DECIMAL(38, 0))) AS VARCHAR) AS checksum
 FROM {table}
 WHERE {cursor} >= :since AND {cursor} < :until
 GROUP BY 1

@@ -33,4 +33,4 @@ def linted(*subscriptions: dict[str, Any], sample: list[Any] | None = None) -> l
     """The lints of a config that has no problems."""
     checked = config(*subscriptions)
     assert problems(checked) == []
-    return lints(checked, None if sample is None else Events.of(sample))
+    return lints(checked, [] if sample is None else [Events.of(sample)])

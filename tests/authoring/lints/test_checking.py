@@ -221,7 +221,7 @@ def test_a_sample_may_be_a_table_of_either_layout() -> None:
     flat = pa.table({"event_text": ["job", "job"], "customer_id": ["c", None]})
     nested = pa.table({"event": ["job", "job"], "properties": [{"customerId": "c"}, {"customerId": None}]})
     for table, layout in ((flat, "warehouse"), (nested, "segment")):
-        found = lints(checked, Events(table, layout))  # type: ignore[arg-type]
+        found = lints(checked, [Events(table, layout)])  # type: ignore[arg-type]
         assert [lint.code for lint in found] == ["customer-id-empty"]
 
 

@@ -60,7 +60,7 @@ def every_outcome(workspace: Workspace) -> etl.Config:
     workspace.run()
     changed = [track(f"m{i}", properties={"changed": i}) for i in range(7)]
     workspace.write([*changed, *good[10:30], *(track(f"late{i}") for i in range(120))], "b.parquet")
-    interrupt = _InterruptAfter(2)
+    interrupt = Interrupted(2)
     with suppress(etl.InterruptedRunError):
         workspace.run(progress=interrupt, interrupted=interrupt.event)
     return workspace.load()
@@ -83,7 +83,7 @@ def _troubles() -> list[dict[str, Any]]:
     ]
 
 
-class _InterruptAfter:
+class Interrupted:
     """Interrupts a run at its n-th batch."""
 
     def __init__(self, batches: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -10,11 +11,20 @@ from html.parser import HTMLParser
 import pytest
 
 import etl
-from etl.core.outcomes import OUTCOMES
+from etl.core.outcomes import ENDS, OUTCOMES
 from etl.operations.report import collect, period, single_run
 from etl.operations.report.verdict import verdict
 from etl.pipeline.wiring import state_of
-from tests.operations.report.support import DAY, HOSTILE, SECRET, every_outcome, month, page, run_page
+from tests.operations.report.support import (
+    DAY,
+    HOSTILE,
+    SECRET,
+    Interrupted,
+    every_outcome,
+    month,
+    page,
+    run_page,
+)
 from tests.support.workspace import Said, Workspace, ago, track
 
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -72,10 +82,10 @@ def test_every_outcome_is_there_and_adds_up(eventful: etl.Config) -> None:
 def test_the_figures_are_on_the_page(eventful: etl.Config) -> None:
     """Each outcome with its number, the answer, and how to repair."""
     data, shown = data_of(eventful), text(page(eventful, SINCE, UNTIL))
-    for outcome in OUTCOMES:
-        assert re.search(
-            rf"{outcome} [A-Z][^0-9]*(?:24 hours[^0-9]*)?{data.books.totals[outcome]:,} ", shown
-        ), outcome
+    for outcome in ENDS:
+        assert re.search(rf"{outcome} [A-Z][^0-9]*(?:24 hours[^0-9]*)?{data.ends[outcome]:,} ", shown), (
+            outcome
+        )
     assert "Not everything is billed yet" in shown
     assert f"{data.books.billed:,} events billed, {data.letters.to_look_at} to look at" in shown
     assert "The newest run stopped before its window was complete: InterruptedRunError" in shown
@@ -204,7 +214,7 @@ def test_a_month_of_hourly_runs(busy: tuple[etl.Config, datetime]) -> None:
     html = page(config, DAY, DAY + timedelta(days=30), now=end)
     assert len(html.encode()) < 1_000_000
     shown = text(html)
-    assert "Summed over 711 runs" in shown
+    assert "Each pair that 711 runs met is counted once" in shown
     assert "The newest 500" in shown
     assert "10 h" in shown
     assert "7 earlier runs did not complete" in shown
@@ -273,3 +283,40 @@ def test_quiet_says_nothing_where_all_went_well(workspace: Workspace, command: C
     workspace.config()
     assert command("report", "--out", "r.html", "-q") == Said(0, "", "")
     assert (workspace.path / "r.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_a_pair_is_told_once_however_many_runs_met_it(workspace: Workspace) -> None:
+    """A stopped run, a whole one, and one that reads the overlap again: 350 events are 350 pairs."""
+    workspace.config(source={"batch_rows": 50, "start": ago(days=3)})
+    good = [track(f"m{n}") for n in range(345)]
+    workspace.write([*good, *(track(f"b{n}", context={}) for n in range(5))])
+    interrupt = Interrupted(4)
+    with pytest.raises(etl.InterruptedRunError):
+        workspace.run(progress=interrupt, interrupted=interrupt.event)
+    halfway = data_of(workspace.load())
+    assert halfway.ends["unsent"] == halfway.books.totals["unsent"] > 0
+    assert workspace.run().exit_code == 1
+    workspace.write([track("more")], "more.parquet")
+    workspace.write(good[:1], "again.parquet")
+    workspace.run()
+    data = data_of(workspace.load())
+    assert data.ends == {"sent": 346, "rejected": 5}
+    assert data.subscriptions == {"Usage": {"sent": 346, "rejected": 5}}
+    shown = text(page(workspace.load(), SINCE, UNTIL))
+    assert "pairs, each once 351 events billed 346" in shown
+    assert re.search(r"unsent [^0-9]* 0 0 %", shown)
+    assert "5 dead letters to look at" in shown
+    status = json.loads(workspace.cli("status", "-c", "etl.yml", "--json").stdout)
+    assert (status["state"]["sent_log"], status["dead_letters"]) == (346, {"rejected": 5})
+
+
+def test_what_nobody_has_taken_up_is_unsent_once(workspace: Workspace) -> None:
+    """Two runs of the same window that were stopped left the same pairs."""
+    workspace.config(source={"batch_rows": 50, "start": ago(days=3)})
+    workspace.write([track(f"m{n}") for n in range(10)])
+    workspace.env["METRONOME_BEARER_TOKEN"] = "wrong"
+    for _ in range(2):
+        with pytest.raises(etl.MetronomeError):
+            workspace.run()
+    data = data_of(workspace.load())
+    assert (data.books.totals["unsent"], data.ends) == (20, {"unsent": 10})
