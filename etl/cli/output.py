@@ -178,6 +178,8 @@ def _counted(report: Report, counts: Counts) -> Iterator[str]:
 
 def _beside(report: Report, counts: Counts) -> Iterator[str]:
     """Figures beside the sum."""
+    if counts.broken:
+        yield f"broken    {counts.broken:>12,} files or tables that COULD NOT BE READ"
     if counts.long_values:
         yield f"long      {counts.long_values:>12,} pairs have a property value over limits.property_value_bytes"
     if counts.released:

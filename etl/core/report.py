@@ -30,7 +30,7 @@ FIELDS: Final[dict[str, str]] = {
     "complete": "whether every pair of the window came to an end; always false of a dry run",
     "read": "rows of any type inside the window, repeats included, without those of files that were skipped",
     "filtered": "rows that no subscription matched",
-    **{name: f"rows: each {BY_NAME[name].meaning}" for name in ROWS},
+    **{name: f"{BY_NAME[name].of}s: each {BY_NAME[name].meaning}" for name in ROWS},
     "matched": "pairs of a track event and a subscription; the sum of the outcomes from `sent` to `unsent`",
     **{name: f"pairs: each {BY_NAME[name].meaning}" for name in OUTCOMES},
     "requests": "requests to Metronome",
@@ -84,6 +84,7 @@ class Counts:
     read: int = 0
     filtered: int = 0
     unreadable: int = 0
+    broken: int = 0
     requests: int = 0
     retries: int = 0
     long_values: int = 0

@@ -45,6 +45,7 @@ def source_of(config: Config) -> Source:
                 partitions=source.partitions,
                 cursor=source.cursor,
                 batch_rows=source.batch_rows,
+                exclude=source.exclude or (),
             )
         case "delta":
             from etl.sources.delta import DeltaSource
@@ -66,7 +67,9 @@ def source_of(config: Config) -> Source:
         case "logs":
             from etl.sources.logs import LogsSource
 
-            return LogsSource(source.path, cursor=source.cursor, batch_rows=source.batch_rows)
+            return LogsSource(
+                source.path, cursor=source.cursor, batch_rows=source.batch_rows, exclude=source.exclude or ()
+            )
         case _:
             from etl.sources.warehouse import WarehouseSource
 
@@ -77,6 +80,7 @@ def source_of(config: Config) -> Source:
                 query=source.query,
                 cursor=source.cursor,
                 batch_rows=source.batch_rows,
+                exclude=source.exclude or (),
             )
 
 
@@ -167,7 +171,7 @@ def repair_job_of(
     token = None if dry_run else config.require_token()
     state = state_of(config, interrupted)
     outlook = outlook_of(config, state)
-    outlook.refuse_edits([s for s in config.subscriptions if s.name == version.name])
+    outlook.refuse([s for s in config.subscriptions if s.name == version.name], clock())
     billings = [Billing(version.name, compile_subscription(version), ALL_TIME)]
     plan = plan_of(outlook, "ad-hoc", Window(clock(), clock()), [version], {}, token)
     touches = {(version.name, v): [Window(min(at), max(at) + _TICK)] for v, at in bound.items()}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from etl.core.outcomes import HELD
-from etl.core.ports import DeadLetter, HeldLetter
+from etl.core.ports import BrokenLetter, DeadLetter, HeldLetter
 from etl.state.schema import dead_letters, take_numbers
 from etl.state.sent_log.rows import restored, storable
 
@@ -45,10 +45,12 @@ def same(pipeline: str, account: str, letter: DeadLetter) -> bytes:
     """
     # In a warehouse the row is the place in a query's answer: only with the cursor it names one event.
     at = letter.cursor.isoformat() if letter.cursor else None
-    place = [letter.message_id] if letter.message_id else [letter.origin, letter.row, at]
+    # Rows of pairs counted from 0 once, and the letters of that time are to stay the same ones.
+    row = letter.row if letter.outcome == "unreadable" else letter.row - 1
+    place = [letter.message_id] if letter.message_id else [letter.origin, row, at]
     trouble = [letter.transaction_id, letter.digest]
-    if letter.outcome in ("rejected", "unreadable"):
-        trouble = [letter.stage, letter.reason]
+    if letter.outcome in ("rejected", "unreadable", "broken"):
+        trouble = [letter.stage, letter.reason, *([letter.digest] if letter.digest else [])]
     content = [pipeline, account, letter.subscription, letter.outcome, *trouble, *place]
     text = "\n".join(storable(repr(part)) for part in content)
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
@@ -171,6 +173,21 @@ def discarded(connection: sa.Connection, pipeline: str, account: str) -> frozens
         columns.outcome.in_(HELD), columns.transaction_id.is_not(None),
     )  # fmt: skip
     return frozenset((restored(name), restored(id_)) for name, id_ in connection.execute(query))
+
+
+def broken_parts(connection: sa.Connection, pipeline: str, account: str) -> list[BrokenLetter]:
+    """Letters of parts of the source that could not be read: open, or discarded."""
+    columns = dead_letters.c
+    query = sa.select(dead_letters).where(
+        columns.pipeline == pipeline, columns.account == account, columns.status.in_(("open", "discarded")),
+        columns.outcome == "broken",
+    )  # fmt: skip
+    return [
+        BrokenLetter(
+            row.letter, restored(row.origin), restored(row.reason), row.digest, row.status == "discarded"
+        )
+        for row in connection.execute(query)
+    ]
 
 
 def close(

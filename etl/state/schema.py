@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
 #: The version of this schema; ``migrations`` brings older databases up to it.
-VERSION = 4
+VERSION = 5
 
 #: Options for the execution of a query whose answer is mostly bytes: filters, and parts of indexes.
 IN_BINARY = {"in_binary": True}
