@@ -99,7 +99,7 @@ class Outlook:
         recorded = self.books.inputs.items()
         return Newcomers(
             earlier=list(self._earlier(now)),
-            known=self.books.names,
+            known={name for name, _ in self.books.touched},
             beside=self.config.beside,
             followed={name: json.loads(keys) for (what, name), keys in recorded if what == "follows"},
         )
@@ -139,7 +139,7 @@ def _books(state: StateStore, pipeline: str, account: str) -> Books:
 def _neighbours(config: Config, state: StateStore, books: Books, takes_over: str | None) -> dict[str, Books]:
     """Of pipelines that may read the same events; nobody asks for them where no subscription is new."""
     followed = any(what == "follows" for what, _ in books.inputs)
-    if not followed and {s.name for s in config.subscriptions} <= books.names:
+    if not followed and {s.name for s in config.subscriptions} <= {name for name, _ in books.touched}:
         return {}
     account = config.destination.account
     others = set(state.pipelines(account)) - {config.pipeline, takes_over}

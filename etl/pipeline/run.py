@@ -28,7 +28,7 @@ from etl.pipeline.reading import Reading
 from etl.pipeline.recorder import CircuitBreaker, Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
 
@@ -51,7 +51,7 @@ _TOGETHER = 8
 class Job:
     """Everything a run needs, chosen by ``wiring``.
 
-    ``names``: subscriptions whose held pairs it sends when they are due. ``notes``: what its report says once.
+    ``names``: subscriptions whose held pairs it sends when they are due, but those of after they ``retired``. ``notes``: what its report says once.
     ``quantity``: where in the track event the number is that is summed beside the counts.
     """
 
@@ -69,6 +69,7 @@ class Job:
     progress: Progress | None = None
     interrupted: Event = field(default_factory=Event)
     names: frozenset[str] = frozenset()
+    retired: Mapping[str, datetime] = field(default_factory=dict)
     notes: Sequence[str] = ()
     quantity: Path | None = None
 
@@ -229,7 +230,7 @@ class _Line:
 
     def _release(self) -> None:
         """Send the held pairs of earlier windows that came due; those this window met are recorded by now."""
-        due = dead_letters.due(self.log.held(self.job.clock()), self.job.names)
+        due = dead_letters.due(self.log.held(self.job.clock()), self.job.names, self.job.retired)
         if not due:
             return
         letters = partial(dead_letters.of_held, due)

@@ -149,7 +149,7 @@ def job_of(
     billings = [Billing(s.name, compile_subscription(s), part) for s, part in run.parts]
     job = _job(config, source_of(config), state, run.plan, billings, dry_run, progress, interrupted, clock)
     names = subscriptions or {*outlook.names, *outlook.books.names}
-    return replace(job, names=frozenset(names), notes=tuple(run.notes))
+    return replace(job, names=frozenset(names), retired=config.retired, notes=tuple(run.notes))
 
 
 def repair_job_of(
