@@ -22,7 +22,16 @@ from pydantic import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from etl.config.values import BaseUrl, Duration, Location, UtcTime, beside_config, check_mapping, wrong
+from etl.config.values import (
+    BaseUrl,
+    Duration,
+    Location,
+    ProxyUrl,
+    UtcTime,
+    beside_config,
+    check_mapping,
+    wrong,
+)
 from etl.core.subscription import DEFAULT_MAPPING, DEFAULT_TRIGGER, Subscription
 
 DAY = timedelta(days=1)
@@ -320,7 +329,7 @@ class SubscriptionSection(Section):
 class Destination(Section):
     """Metronome."""
 
-    secrets = frozenset({"api_token"})
+    secrets = frozenset({"api_token", "proxy"})
     account: Name = Field(
         description="Which Metronome account or environment this bills; ids are unique within it."
     )
@@ -346,6 +355,14 @@ class Destination(Section):
     )
     timeout: Annotated[Duration, AfterValidator(_positive)] = Field(
         default=timedelta(seconds=60), description="For one request."
+    )
+    proxy: ProxyUrl | None = Field(
+        default=None,
+        description="The proxy to go through, whatever `HTTPS_PROXY` and `NO_PROXY` say; a password by reference.",
+    )
+    ca_file: Location | None = Field(
+        default=None,
+        description="PEM certificates to trust, instead of `SSL_CERT_FILE` and the public authorities.",
     )
     confirm: Literal["answer", "status"] = Field(
         default="answer",
