@@ -13,6 +13,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    TypeAdapter,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
@@ -135,6 +136,16 @@ _ONE_OR_MORE = WithJsonSchema(
 )
 
 
+def _late(value: Any) -> Any:
+    """A duration, or None for ``off``, which YAML 1.1 reads as false."""
+    if value in ("off", None) or value is False:
+        return None
+    return value if isinstance(value, timedelta) else TypeAdapter(Duration).validate_python(value)
+
+
+_LATE = {"anyOf": [TypeAdapter(Duration).json_schema(), {"const": "off"}]}
+
+
 class Section(BaseModel):
     """Frozen, and closed: a key it does not know is an error."""
 
@@ -162,6 +173,10 @@ class _Source(Section):
     overlap: Annotated[Duration, _at_most(34 * DAY, "34d")] = Field(
         default=timedelta(hours=72),
         description="How far a scheduled window reaches back for late rows, at most `34d`.",
+    )
+    late: Annotated[timedelta | None, BeforeValidator(_late), WithJsonSchema(_LATE)] = Field(
+        default=DAY,
+        description="How often a warehouse is asked for rows later than `overlap`, or `off`; files are looked at by every run.",
     )
     batch_rows: Whole = Field(
         default=20_000, ge=1, le=1_000_000, description="Rows read together; bounds the memory."
