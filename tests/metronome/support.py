@@ -9,7 +9,6 @@ import pandas as pd
 import pyarrow as pa
 
 from etl.core.errors import MetronomeError
-from etl.core.hashing import WIDTH
 from etl.metronome.client import Metronome
 from etl.pipeline.chunks import chunks
 from tests.metronome.fake_time import FakeTime
@@ -85,9 +84,3 @@ def outcomes(results: list[ChunkResult]) -> dict[str, str]:
             outcome = "too_old" if row in result.too_old else result.refused.get(row, "sent")
             found[result.chunk.events["transaction_id"].iloc[row]] = outcome
     return found
-
-
-def digests_of(results: list[ChunkResult]) -> list[bytes]:
-    """Of every event, in the frame's order."""
-    joined = b"".join(result.digests for result in sorted(results, key=lambda result: result.chunk.start))
-    return [joined[at : at + WIDTH] for at in range(0, len(joined), WIDTH)]
