@@ -66,11 +66,6 @@ class MetronomeDelivery:
                 self._wait(len(self._chunks) * 3 // 4, timeout)
             return self._failure is not None or not self._full()
 
-    def submit(self, chunk: Chunk) -> None:
-        """Hands a chunk over; blocks while too much is in flight. Raises ``MetronomeError`` once stopped."""
-        while not self.offer([chunk]):
-            self.ready()
-
     def offer(self, chunks: Sequence[Chunk]) -> int:
         """Hands over as many, from the first, as there is room for; how many. Never waits for room.
 

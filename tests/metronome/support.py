@@ -14,7 +14,8 @@ from etl.pipeline.chunks import chunks
 from tests.metronome.fake_time import FakeTime
 
 if TYPE_CHECKING:
-    from etl.core.ports import ChunkResult
+    from etl.core.ports import Chunk, ChunkResult
+    from etl.metronome.delivery import MetronomeDelivery
 
 TOKEN = "tok-3f9a-very-secret"
 TEXT = pd.ArrowDtype(pa.string())
@@ -53,6 +54,12 @@ def metronome(url: str, **settings: Any) -> Metronome:
     return Metronome(url, lambda: TOKEN, **settings)
 
 
+def submit(delivery: MetronomeDelivery, chunk: Chunk) -> None:
+    """Hands it over once there is room, as the pipeline does. Raises ``MetronomeError`` once stopped."""
+    while not delivery.offer([chunk]):
+        delivery.ready()
+
+
 def deliver(
     destination: Metronome, events: pd.DataFrame, size: int = 100
 ) -> tuple[list[ChunkResult], MetronomeError | None]:
@@ -62,7 +69,7 @@ def deliver(
     with destination.open() as delivery:
         try:
             for chunk in chunks(events, max_events=size):
-                delivery.submit(chunk)
+                submit(delivery, chunk)
                 results += delivery.results()
         except MetronomeError as error:
             failure = error
