@@ -4,7 +4,9 @@ from etl.config.config import Config
 from etl.config.loading import Draft, draft_config, load_config, parse_config
 from etl.config.models import (
     Breaker,
+    DeltaSource,
     Destination,
+    IcebergSource,
     Limits,
     LogsSource,
     ParquetSource,
@@ -19,8 +21,10 @@ __all__ = [
     "Alarms",
     "Breaker",
     "Config",
+    "DeltaSource",
     "Destination",
     "Draft",
+    "IcebergSource",
     "Limits",
     "LogsSource",
     "Metrics",

@@ -170,6 +170,36 @@ class ParquetSource(_Source):
     )
 
 
+class DeltaSource(_Source):
+    """A Delta table: its newest version, by ``deltalake``."""
+
+    secrets = frozenset({"path"})
+    type: Literal["delta"]
+    path: Location = Field(description="The folder or URL of a Delta table, whose newest version is read.")
+    layout: Literal["auto", "segment", "warehouse"] = Field(default="auto", description="As for `parquet`.")
+
+
+class IcebergSource(_Source):
+    """An Iceberg table: its current snapshot, by ``pyiceberg``."""
+
+    secrets = frozenset({"path"})
+    type: Literal["iceberg"]
+    path: Location | None = Field(
+        default=None, description="The folder or URL of an Iceberg table, or one of its metadata files."
+    )
+    catalog: str | None = Field(
+        default=None, description="Instead of `path`: a catalog that pyiceberg's own configuration names."
+    )
+    table: str | None = Field(default=None, description="The table in `catalog`, such as `segment.tracks`.")
+    layout: Literal["auto", "segment", "warehouse"] = Field(default="auto", description="As for `parquet`.")
+
+    @model_validator(mode="after")
+    def _one_way_to_find(self) -> IcebergSource:
+        if bool(self.path) == bool(self.catalog and self.table) or bool(self.catalog) != bool(self.table):
+            raise wrong("should have either path, or catalog and table")
+        return self
+
+
 class LogsSource(_Source):
     """Segment's raw logs: (gzipped) JSON lines of whole calls, as its S3 destination writes them."""
 
@@ -208,9 +238,14 @@ class WarehouseSource(_Source):
         return self
 
 
-Source = Annotated[ParquetSource | LogsSource | WarehouseSource, Field(discriminator="type")]
+Source = Annotated[
+    ParquetSource | DeltaSource | IcebergSource | LogsSource | WarehouseSource,
+    Field(discriminator="type"),
+]
 SOURCES: dict[str, type[Section]] = {
     "parquet": ParquetSource,
+    "delta": DeltaSource,
+    "iceberg": IcebergSource,
     "warehouse": WarehouseSource,
     "logs": LogsSource,
 }

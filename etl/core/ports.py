@@ -168,8 +168,10 @@ class Destination(Protocol):
 class DeadLetter:
     """A pair that could not be made, was refused, or was held back; or an unreadable row (no subscription).
 
-    ``outcome``: one of ``etl.core.outcomes.LETTERS``. ``stage`` is the stage of a rejection. ``event`` is the source event's JSON text as far as it was read, ``body`` the usage event's, where
-    there is one. ``digest``/``sent_digest``: hex, for drift. ``due``: when an ``in_future`` pair may be sent.
+    ``outcome``: one of ``etl.core.outcomes.LETTERS``. ``stage`` is the stage of a rejection. ``event`` is the source
+    event's JSON text as far as it was read, ``body`` the usage event's, where there is one. ``digest``,
+    ``sent_digest``: hex, for drift: of this pair's body, and of the one that was sent, or met earlier in the run, under
+    its id. ``due``: when an ``in_future`` pair may be sent.
     """
 
     subscription: str
@@ -190,10 +192,14 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
-class SentContent:
-    """What was sent under an id, by its digest: 16 bytes of the body (``etl.core.ids``)."""
+class Content:
+    """What an id stands for: 16 bytes of the usage event's body (``etl.core.ids``), and its timestamp.
+
+    ``event_time``: microseconds since 1970; None where it is no time that Arrow reads.
+    """
 
     digest: bytes
+    event_time: int | None
 
 
 @dataclass(frozen=True)

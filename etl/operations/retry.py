@@ -11,13 +11,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from etl.core.errors import EtlError
-from etl.core.ids import digests
 from etl.core.outcomes import RETRIED
+from etl.core.ports import Content
 from etl.core.windows import Window
 from etl.operations.repair import Kept, Repair, batch_of, repairs
 from etl.pipeline import wiring
+from etl.pipeline.precedence import contents_of, same_content
 from etl.pipeline.run import run
 from etl.transform import Events, compile_subscription, event_json
 
@@ -141,11 +143,12 @@ def _resolve(config: Config, repair: Repair, report: Report, retried: Retried) -
     """Close the letters whose usage event, with the same content, is in the sent log now."""
     state = wiring.state_of(config)
     mapped = _mapped(repair)
-    sent = _sent_digests(config, state, [event.transaction_id for event in mapped.values() if event])
+    sent = _sent(config, state, [event.transaction_id for event in mapped.values() if event])
     resolved = []
     for one in repair.letters:
         event = mapped.get(one.number)
-        if event is not None and sent.get(event.transaction_id) == event.digest:
+        there = event and sent.get(event.transaction_id)
+        if event and there and same_content(event.body, event.content, there):
             resolved.append(one.number)
         else:
             (retried.refused if one.number in mapped else retried.unmatched).append(one.number)
@@ -153,17 +156,26 @@ def _resolve(config: Config, repair: Repair, report: Report, retried: Retried) -
     retried.resolved += resolved
 
 
-def _sent_digests(config: Config, state: StateStore, transaction_ids: Sequence[str]) -> dict[str, bytes]:
+def _sent(config: Config, state: StateStore, transaction_ids: Sequence[str]) -> dict[str, Content]:
     if not transaction_ids:
         return {}
     tables = state.sent_log(account=config.destination.account, transaction_ids=transaction_ids)
-    rows = [row for table in tables for row in table.select(["transaction_id", "digest"]).to_pylist()]
-    return {row["transaction_id"]: row["digest"] for row in rows}
+    return {
+        transaction_id: Content(digest, time)
+        for table in tables
+        for transaction_id, digest, time in zip(
+            table["transaction_id"].to_pylist(),
+            table["digest"].to_pylist(),
+            table["event_time"].cast(pa.int64()).to_pylist(),
+            strict=True,
+        )
+    }
 
 
 class _UsageEvent(NamedTuple):
     transaction_id: str
-    digest: bytes
+    body: str
+    content: Content
 
 
 def _mapped(repair: Repair) -> dict[int, _UsageEvent | None]:
@@ -174,7 +186,7 @@ def _mapped(repair: Repair) -> dict[int, _UsageEvent | None]:
     mask, failed = compiled.match(events)
     matched = {*np.flatnonzero(mask).tolist(), *failed["row"].tolist()}
     accepted = compiled.map(events).accepted
-    made = zip(accepted["transaction_id"], digests(accepted["body"]), strict=True)
+    made = zip(accepted["transaction_id"], accepted["body"], contents_of(accepted), strict=True)
     by_row = dict(zip(accepted["row"].tolist(), (_UsageEvent(*pair) for pair in made), strict=True))
     return {one.number: by_row.get(row) for row, one in enumerate(repair.letters) if row in matched}
 

@@ -50,7 +50,7 @@ def rejected(examined: Examined) -> list[DeadLetter]:
 
 
 def not_sent(letters: Letters, judged: pd.DataFrame, max_age: timedelta) -> list[DeadLetter]:
-    """One letter for each pair that is too old, held until it is due, or whose id was sent with other content."""
+    """One letter for each pair that is too old, held until it is due, or whose id had other content before."""
     return [
         letter
         for outcome in LETTERS
@@ -69,9 +69,11 @@ def _of_outcome(letters: Letters, pairs: pd.DataFrame, outcome: str, max_age: ti
             reason = "more than 24 hours ahead; held until it is due"
             return letters(pairs, outcome, [reason] * len(pairs), due=due)
         case _:
-            both = {name: [digest.hex() for digest in pairs[name]] for name in ("digest", "sent_digest")}
-            reason = "sent before with other content; Metronome keeps the first"
-            return letters(pairs, outcome, [reason] * len(pairs), **both)
+            digest, earlier = ([one.hex() for one in pairs[name]] for name in ("digest", "earlier"))
+            reason = (
+                "its id was sent, or met earlier in the run, with other content; Metronome keeps the first"
+            )
+            return letters(pairs, outcome, [reason] * len(pairs), digest=digest, sent_digest=earlier)
 
 
 def of_batch(

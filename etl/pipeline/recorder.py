@@ -20,8 +20,6 @@ import numpy as np
 import pandas as pd
 
 from etl.core.errors import CircuitBreakerError
-from etl.core.hashing import WIDTH
-from etl.core.ids import fingerprint_array
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,8 +80,8 @@ class CircuitBreaker:
             )
 
 
-#: What the sent log keeps of a usage event, besides its digest; bodies, the bulk of a frame, stay out of the copies.
-RECORDED = ["transaction_id", "key", "subscription", "customer_id", "event_type", "timestamp"]
+#: What the sent log keeps of a usage event; bodies, the bulk of a frame, stay out of the copies.
+RECORDED = ["transaction_id", "key", "digest", "subscription", "customer_id", "event_type", "timestamp"]
 MAX_UNRECORDED = 100_000
 GROUP_EVENTS = 20_000
 GROUP_LETTERS = 1_000
@@ -96,12 +94,11 @@ class _Outgoing:
     """Usage events on their way: which rows were confirmed, which came to another end, how many are still out.
 
     ``letters`` makes the dead letters of rows that were not taken. ``numbers``: for held pairs of earlier runs,
-    the numbers of their letters, by row. ``digests``: of what was sent, ``V16``.
+    the numbers of their letters, by row.
     """
 
     letters: Letters
     numbers: np.ndarray | None
-    digests: np.ndarray
     confirmed: np.ndarray
     refused: np.ndarray
     remaining: int
@@ -139,12 +136,11 @@ class Recorder:
         self._thread.start()
 
     def expect(self, events: pd.DataFrame, letters: Letters) -> None:
-        """``events`` (``PAIR_COLUMNS``, ``key``; ``number`` if they were held) are about to be sent, all of them."""
-        digests = np.zeros(len(events), f"V{WIDTH}")
+        """``events`` (``PAIR_COLUMNS``, ``key``, ``digest``; ``number`` if they were held) are about to be sent, all of them."""
         confirmed, refused = np.zeros(len(events), bool), np.zeros(len(events), bool)
         with self._lock:
             numbers = events["number"].to_numpy() if "number" in events else None
-            outgoing = _Outgoing(letters, numbers, digests, confirmed, refused, len(events))
+            outgoing = _Outgoing(letters, numbers, confirmed, refused, len(events))
             self._outgoing[id(events)] = (events, outgoing)
 
     def add_letters(self, letters: Sequence[DeadLetter]) -> None:
@@ -229,9 +225,6 @@ class Recorder:
     def _take(self, result: ChunkResult) -> None:
         chunk = result.chunk
         events, outgoing = self._outgoing[id(chunk.events)]
-        # Of another length they do not belong to this chunk, and nothing of it may be recorded.
-        digests = np.frombuffer(result.digests, outgoing.digests.dtype).reshape(len(chunk))
-        outgoing.digests[chunk.start : chunk.stop] = digests
         outgoing.remaining -= len(chunk)
         outgoing.confirmed[chunk.start : chunk.stop] = True
         self._counts.requests += result.requests
@@ -298,8 +291,7 @@ class Recorder:
         for key, (events, outgoing) in list(self._outgoing.items()):
             if outgoing.confirmed.any():
                 own = pairs if outgoing.numbers is None else released
-                digest = fingerprint_array(outgoing.digests[outgoing.confirmed])
-                own.append(events[RECORDED][outgoing.confirmed].assign(digest=digest))
+                own.append(events[RECORDED][outgoing.confirmed])
             if outgoing.numbers is not None:
                 ended += [int(n) for n in outgoing.numbers[outgoing.confirmed | outgoing.refused]]
             outgoing.confirmed[:] = False

@@ -289,7 +289,7 @@ def _reasons(rejected: pd.DataFrame) -> Iterator[str]:
 
 def _to_send(judged: pd.DataFrame) -> pd.DataFrame:
     chosen = (judged["outcome"] == "send").to_numpy()
-    events = judged.drop(columns=["outcome", "digest", "sent_digest"])
+    events = judged.drop(columns=["outcome", "earlier"])
     return events if chosen.all() else events[chosen].reset_index(drop=True)
 
 

@@ -1,8 +1,11 @@
-"""Which pairs of a run repeat an id of the same run, in memory that does not grow with the window.
+"""Which pairs of a run repeat an id of the same run, and with which content, in memory that does not grow.
 
 The newest ids are kept in memory as sorted blocks; full layers go to an unnamed temporary file, sorted, each with
 a Bloom filter that answers nearly every new id without touching the file. What a filter lets through is compared
 with the 16 bytes of every key in that layer, so the answer is exact.
+
+An id takes ``8 * (2 + CONTENT)`` = 40 bytes of a layer: 50 million take 2 GB of the file. In memory are the open layer
+(21 MB), its filter (1 MB) and 2 MB of the others', whatever the window holds.
 """
 
 from __future__ import annotations
@@ -18,17 +21,22 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LAYER = 1 << 19
+#: Words of 64 bits that are kept of a pair's content: two of its digest, and its time.
+CONTENT = 3
 
 
 class SeenIds:
-    """The ids of one run so far. A context manager: closing drops the temporary file."""
+    """The ids of one run so far, each with the content it was first met with.
+
+    A context manager: closing drops the temporary file.
+    """
 
     def __init__(self) -> None:
         self._file = SpillFile()
         self._stack = FilterStack()
         #: Where each layer lies in the file; all are of the open one's shape.
         self._sealed: list[int] = []
-        self._open = np.empty((2, 0), np.uint64)
+        self._open = np.empty((2 + CONTENT, 0), np.uint64)
         self._start_layer()
 
     def __enter__(self) -> Self:
@@ -42,39 +50,45 @@ class SeenIds:
         self._file.close()
         self._stack.close()
 
-    def first_seen(self, keys: pd.Series | np.ndarray) -> np.ndarray:
-        """Bool per key: False where an earlier key of this run, this batch included, is the same.
+    def meet(self, keys: pd.Series | np.ndarray, contents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Whether each key is the first of its kind in this run (bool), and the content that the first one had.
 
-        ``keys``: 16 bytes each (``etl.core.ids.transaction_keys``), no nulls.
+        ``keys``: 16 bytes each (``etl.core.ids.transaction_keys``), no nulls. ``contents``: uint64, shape
+        (n, ``CONTENT``). Earlier keys of this call count.
         """
         words = key_words(keys)
         order = ordered(words)
-        words = words[order]
+        words, first_met = words[order], contents[order]
         new = np.ones(len(words), bool)
         new[1:] = ~repeats(words)
-        positions = np.flatnonzero(new)
-        new[positions[self._known(words[positions])]] = False
-        self._remember(words[new])
-        first = np.empty(len(words), bool)
-        first[order] = new
-        return first
+        heads = np.flatnonzero(new)
+        group = np.cumsum(new) - 1
+        known, earlier = self._known(words[heads], first_met[heads])
+        self._remember(np.column_stack([words[heads], earlier])[~known])
+        new[heads[known]] = False
+        first, met = np.empty(len(words), bool), np.empty_like(contents)
+        first[order], met[order] = new, earlier[group]
+        return first, met
 
-    def _known(self, words: np.ndarray) -> np.ndarray:
+    def _known(self, words: np.ndarray, contents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which keys earlier calls have met, and ``contents`` with theirs in place of those."""
         probes = Probes(words[:, 0])
-        known = np.zeros(len(words), bool)
-        for layer, positions in self._stack.candidates(probes):
-            known[positions] |= _among(words[positions], self._layer(layer))
-        positions = self._bloom.candidates(probes)
-        for block in self._blocks:
-            known[positions] |= _among(words[positions], block)
-        return known
+        known, contents = np.zeros(len(words), bool), contents.copy()
+        layers = [(positions, [self._layer(number)]) for number, positions in self._stack.candidates(probes)]
+        for positions, blocks in [*layers, (self._bloom.candidates(probes), self._blocks)]:
+            for block in blocks:
+                at = _places(words[positions], block)
+                there = positions[at >= 0]
+                known[there] = True
+                contents[there] = block[2:, at[at >= 0]].T
+        return known, contents
 
-    def _remember(self, words: np.ndarray) -> None:
-        """``words``: in order."""
-        while len(words):
+    def _remember(self, rows: np.ndarray) -> None:
+        """``rows``: keys, in order, and contents."""
+        while len(rows):
             if self._held == self._open.shape[1]:
                 self._next_layer()
-            taken, words = np.split(words, [self._open.shape[1] - self._held])
+            taken, rows = np.split(rows, [self._open.shape[1] - self._held])
             block = self._open[:, self._held : self._held + len(taken)]
             block[:] = taken.T  # searching wants the first words side by side
             self._bloom.add(Probes(block[0]))
@@ -84,13 +98,13 @@ class SeenIds:
     def _next_layer(self) -> None:
         """Seal the layer that is full, in place: what a run keeps in memory is taken once."""
         if self._held:
-            order = ordered(self._open.T)
+            order = ordered(self._open[:2].T)
             for row in self._open:
                 row[:] = row[order]
             self._sealed.append(self._file.append(self._open))
             self._stack.add(len(self._sealed) - 1, self._bloom)
         else:
-            self._open = np.empty((2, _LAYER), np.uint64)
+            self._open = np.empty((2 + CONTENT, _LAYER), np.uint64)
         self._start_layer()
 
     def _start_layer(self) -> None:
@@ -102,17 +116,17 @@ class SeenIds:
         return self._file.mapped(self._sealed[number], self._open.shape)
 
 
-def _among(words: np.ndarray, block: np.ndarray) -> np.ndarray:
-    """Bool per key: whether it is in the sorted ``block``. Equal first words are walked through."""
-    found = np.zeros(len(words), bool)
-    first, second = block
+def _places(words: np.ndarray, block: np.ndarray) -> np.ndarray:
+    """Of each key its place in the sorted ``block``, -1 where it is not there. Equal first words are walked through."""
+    places = np.full(len(words), -1)
+    first, second = block[:2]
     at = np.searchsorted(first, words[:, 0])
     left = np.flatnonzero(at < len(first))
     while len(left):
         same_first = first[at[left]] == words[left, 0]
         same = same_first & (second[at[left]] == words[left, 1])
-        found[left[same]] = True
+        places[left[same]] = at[left[same]]
         left = left[same_first & ~same]
         at[left] += 1
         left = left[at[left] < len(first)]
-    return found
+    return places

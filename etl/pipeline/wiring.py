@@ -44,6 +44,23 @@ def source_of(config: Config) -> Source:
                 cursor=source.cursor,
                 batch_rows=source.batch_rows,
             )
+        case "delta":
+            from etl.sources.delta import DeltaSource
+
+            return DeltaSource(
+                source.path, layout=source.layout, cursor=source.cursor, batch_rows=source.batch_rows
+            )
+        case "iceberg":
+            from etl.sources.iceberg import IcebergSource
+
+            return IcebergSource(
+                source.path,
+                catalog=source.catalog,
+                table=source.table,
+                layout=source.layout,
+                cursor=source.cursor,
+                batch_rows=source.batch_rows,
+            )
         case "logs":
             from etl.sources.logs import LogsSource
 

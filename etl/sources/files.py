@@ -123,12 +123,13 @@ class Listing:
 
     def summary(self) -> Iterator[str]:
         """In words, what is read and what is not."""
-        yield f"{_count(len(self.files))} to read"
+        yield f"{counted(len(self.files))} to read"
         for kind, names in self.ignored.items():
-            yield f"{_count(len(names))} ignored: {kind} (such as {names[0]})"
+            yield f"{counted(len(names))} ignored: {kind} (such as {names[0]})"
 
 
-def _count(files: int) -> str:
+def counted(files: int) -> str:
+    """``1 file``, ``2 files``."""
     return f"{files:,} file{'' if files == 1 else 's'}"
 
 
@@ -145,7 +146,7 @@ def listing(location: str, base: Path, endings: Collection[str], skip: Collectio
     Raises ``SourceError`` if there is no such file, ``ConfigError`` for an unknown scheme and for the folder of a
     table whose log alone says which of its files count; no password is shown.
     """
-    filesystem, path, prefix = _open(location, base)
+    filesystem, path, prefix = located(location, base)
     location = _shown(location)
     files: list[File] = []
     ignored: dict[str, list[str]] = {}
@@ -182,7 +183,8 @@ def _refuse_table(below: str, location: str) -> None:
 
 def _refuse_part_of_table(filesystem: fs.FileSystem, path: str, location: str) -> None:
     """The same where ``path`` is a folder or file inside a table, whose log lies above."""
-    above = [parent.as_posix() for parent in PurePosixPath(_literal_part(path + "/*")).parents]
+    start = PurePosixPath(_literal_part(f"{path}/*"))
+    above = [folder.as_posix() for folder in (start, *start.parents)]
     logs = [f"{folder.rstrip('/')}/{log}" for folder in above for log in ("_delta_log", ".hoodie")]
     beside_data = [f"{PurePosixPath(folder).parent}/metadata" for folder in above if folder.endswith("/data")]
     with suppress(OSError):  # whoever may not look above may still read what is below
@@ -241,7 +243,7 @@ def _where(location: str, resolved: str) -> str:
     return "" if location == resolved else f" (looked at {resolved})"
 
 
-def _open(location: str, base: Path) -> tuple[fs.FileSystem, str, str]:
+def located(location: str, base: Path) -> tuple[fs.FileSystem, str, str]:
     """The file system, the path in it, and what to put before a path of it to name it to people."""
     scheme, separator, rest = location.partition("://")
     if not separator:

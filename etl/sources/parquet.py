@@ -29,9 +29,10 @@ from etl.sources.opening import opened, refuse_columns, refuse_doubled, unreadab
 from etl.sources.rows import Part, batches_of, positions, with_constants
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    import numpy as np
     import pyarrow.parquet as pq
 
     from etl.core import layouts as events
@@ -154,7 +155,8 @@ class ParquetSource:
         mark = _mark(file)
         with opened(file) as parquet:
             schema, layout, cursor = self._shape(file, parquet)
-            constants = _constants(file, schema, layout, paths)
+            constants = self._constants(file, schema, layout, paths)
+            kept = self._kept(file)
             columns = needed_columns(schema, layout, paths, cursor)
             refuse_columns(file, parquet, columns)
             groups = row_groups(parquet.metadata, cursor)
@@ -167,7 +169,8 @@ class ParquetSource:
                 for run in runs(groups, window, self._batch_rows):
                     for table, first in _read(file, parquet, run, self._batch_rows, columns):
                         read += len(table)
-                        yield Part(with_constants(table, constants), positions(first, len(table)))
+                        part = Part(with_constants(table, constants), positions(first, len(table)))
+                        yield part if kept is None else part.of(kept[first : first + len(table)])
 
             for batch in batches_of(
                 parts(), layout, cursor, window, origin=file.name, mark=mark if whole else None
@@ -192,6 +195,26 @@ class ParquetSource:
             return True
         by_receipt = (self._cursor or "received_at").lower().replace("_", "") == "receivedat"
         return by_receipt and named_for_receipt(file.partitions)
+
+    def _constants(
+        self, file: File, schema: pa.Schema, layout: Layout, paths: Collection[events.Path] | None
+    ) -> Mapping[str, pa.Scalar]:
+        """Columns a flat file lacks because its folders are named for them (``PARTITION BY`` of an unload).
+
+        Only those a path names, or that every event has: any other folder would turn up among the properties.
+        """
+        held = {name.lower() for name in schema.names} | CLOCK_KEYS
+        asked = set(paths or ()) - {("properties",), ("context",), ()}
+        return {
+            key: pa.scalar(None if value == _HIVE_NULL else value, pa.string())
+            for key, value in file.partitions.items()
+            if layout == "warehouse" and key not in held
+            if key in RESERVED or any(flat_column(path, [key]) for path in asked)
+        }
+
+    def _kept(self, file: File) -> np.ndarray | None:  # noqa: ARG002 - of a table's files some rows may be deleted
+        """Bool per row of the file: whether it is one of the events; None: all are."""
+        return None
 
     def _list(self) -> Listing:
         return listing(self._path, self._base, ENDINGS, skip=_NOT_DATA)
@@ -236,20 +259,3 @@ def _read(
             first += batch.num_rows
     except (OSError, pa.ArrowException) as error:
         raise unreadable(file, str(error)) from error
-
-
-def _constants(
-    file: File, schema: pa.Schema, layout: Layout, paths: Collection[events.Path] | None
-) -> dict[str, str | None]:
-    """Columns a flat file lacks because its folders are named for them (``PARTITION BY`` of an unload).
-
-    Only those a path names, or that every event has: any other folder would turn up among the properties.
-    """
-    held = {name.lower() for name in schema.names} | CLOCK_KEYS
-    asked = set(paths or ()) - {("properties",), ("context",), ()}
-    return {
-        key: None if value == _HIVE_NULL else value
-        for key, value in file.partitions.items()
-        if layout == "warehouse" and key not in held
-        if key in RESERVED or any(flat_column(path, [key]) for path in asked)
-    }

@@ -36,6 +36,11 @@ class Part:
     unreadable: Sequence[Unreadable] = ()
     cursor: pa.Array | None = None
 
+    def of(self, kept: np.ndarray) -> Part:
+        """Those of the rows where ``kept`` (bool) holds."""
+        mask = pa.array(kept)
+        return replace(self, table=self.table.filter(mask), rows=self.rows.filter(mask))
+
 
 def positions(first: int, count: int) -> pa.Array:
     """``count`` positions in a row, from ``first``."""
@@ -127,8 +132,8 @@ def as_json(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array(chunks, JSON)
 
 
-def with_constants(table: pa.Table, constants: Mapping[str, str | None]) -> pa.Table:
+def with_constants(table: pa.Table, constants: Mapping[str, pa.Scalar]) -> pa.Table:
     """``table`` and a column for each of ``constants``, with the same value in every row."""
     for name, value in constants.items():
-        table = table.append_column(name, pa.repeat(pa.scalar(value, pa.string()), len(table)))
+        table = table.append_column(name, pa.repeat(value, len(table)))
     return table

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import sqlalchemy as sa
 
-    from etl.core.ports import DeadLetter, HeldLetter, RunPlan, SentContent
+    from etl.core.ports import Content, DeadLetter, HeldLetter, RunPlan
     from etl.core.report import Counts
     from etl.state.database import Database
 
@@ -57,7 +57,7 @@ class View:
         """Let go of what was kept in memory and in temporary files."""
         self._sent.close()
 
-    def lookup(self, pairs: pd.DataFrame) -> dict[int, SentContent]:
+    def lookup(self, pairs: pd.DataFrame) -> dict[int, Content]:
         """Position → what was sent under the id, for those of ``pairs`` (``transaction_id``, ``key``) in the sent log.
 
         Of every run, this one included, as far as it is recorded.

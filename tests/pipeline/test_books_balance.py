@@ -87,7 +87,7 @@ TIME, OLD, FUTURE = ago(hours=2), ago(days=35), ago(hours=-30)
 def expected(events: list[dict[str, Any]], sent: dict[str, str]) -> Counter[str]:
     """What becomes of each pair, by the documented precedence; ``sent`` (id → content) is updated."""
     outcomes: Counter[str] = Counter()
-    seen: set[str] = set()
+    seen: dict[str, str] = {}
     for one in events:
         if one.get("integrations"):
             continue
@@ -99,16 +99,19 @@ def expected(events: list[dict[str, Any]], sent: dict[str, str]) -> Counter[str]
     return outcomes
 
 
-def _outcome(one: dict[str, Any], name: str, sent: dict[str, str], seen: set[str]) -> str:
+def _outcome(one: dict[str, Any], name: str, sent: dict[str, str], seen: dict[str, str]) -> str:
     transaction_id = one["messageId"] if name == "all" else f"other-{one['messageId']}"
     content = f"{one['timestamp']} {one['properties']} {one['event']}"
     if (name == "all" and not one["context"]) or len(transaction_id) > 128:
         return "rejected"
-    if transaction_id in seen:
+    met = transaction_id in seen
+    if met and seen[transaction_id] == content:
         return "duplicate"
-    seen.add(transaction_id)
-    if transaction_id in sent:
-        return "already_sent" if sent[transaction_id] == content else "drift"
+    seen.setdefault(transaction_id, content)
+    if sent.get(transaction_id) == content:
+        return "already_sent"
+    if met or transaction_id in sent:
+        return "drift"
     if one["timestamp"] == OLD:
         return "too_old"
     if one["timestamp"] == FUTURE:

@@ -15,7 +15,9 @@ from etl.config import (
     Alarms,
     Breaker,
     Config,
+    DeltaSource,
     Destination,
+    IcebergSource,
     Limits,
     LogsSource,
     Metrics,
@@ -85,13 +87,19 @@ DEFAULT_MAPPINGS = (SubscriptionSection.model_fields["mapping"].default,)
 
 def _meaning(key: str, field: Any) -> str:
     if key == "type":
-        return "`parquet`, `logs` or `warehouse`."
+        return "`parquet`, `delta`, `iceberg`, `logs` or `warehouse`."
     return str(field.description)
 
 
 def _shared_and_own() -> tuple[list[str], dict[str, list[str]]]:
     """Keys that every type of source has, in the order of the file; and those of each alone."""
-    models = {"parquet": ParquetSource, "logs": LogsSource, "warehouse": WarehouseSource}
+    models = {
+        "parquet": ParquetSource,
+        "delta": DeltaSource,
+        "iceberg": IcebergSource,
+        "logs": LogsSource,
+        "warehouse": WarehouseSource,
+    }
     names = {kind: [f.alias or n for n, f in m.model_fields.items()] for kind, m in models.items()}
     shared = [name for name in names["parquet"] if all(name in some for some in names.values())]
     shared.sort(key=lambda name: name != "type")
@@ -113,6 +121,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "config": lambda: keys(Config),
     "config.source": lambda: keys(ParquetSource, SHARED),
     "config.source.parquet": lambda: keys(ParquetSource, OWN["parquet"]),
+    "config.source.delta": lambda: keys(DeltaSource, OWN["delta"]),
+    "config.source.iceberg": lambda: keys(IcebergSource, OWN["iceberg"]),
     "config.source.logs": lambda: keys(LogsSource, OWN["logs"]),
     "config.source.warehouse": lambda: keys(WarehouseSource, OWN["warehouse"]),
     "config.subscriptions": lambda: keys(SubscriptionSection),

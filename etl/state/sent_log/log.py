@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from etl.core.bloom import Bloom, FilterStack, Probes
 from etl.core.ids import key_words, ordered, repeats
-from etl.core.ports import SentContent
+from etl.core.ports import Content
 from etl.state.dialects import dialect_of
 from etl.state.schema import IN_BINARY, Moment, microseconds, runs, sent_log, sent_segments, take_numbers
 from etl.state.sent_log import index as keyindex
@@ -77,7 +77,7 @@ class SentLog:
 
     # ------------------------------------------------------------------------------------- looking up
 
-    def find(self, connection: sa.Connection, keys: np.ndarray, ids: pd.Series) -> dict[int, SentContent]:
+    def find(self, connection: sa.Connection, keys: np.ndarray, ids: pd.Series) -> dict[int, Content]:
         """Position → row, for those of ``ids`` that are in the log. ``keys``: their words, shape (n, 2)."""
         return self._find(connection, keys, ids, np.argsort(keys[:, 0]))
 
@@ -89,7 +89,7 @@ class SentLog:
         order: np.ndarray,
         *,
         looked_up: bool = False,
-    ) -> dict[int, SentContent]:
+    ) -> dict[int, Content]:
         """``order``: of the keys' first words. ``looked_up``: what the run saw when it looked first holds none of them."""
         probes = Probes(keys[order, 0])
         with self._guard:
@@ -364,20 +364,20 @@ def _entries_after(connection: sa.Connection, row: Any, number: int) -> Entries:
     return keyindex.of_rows(connection, row.segment, number + 1, row.last_number)
 
 
-def _exactly(connection: sa.Connection, matches: list[Matches], ids: pd.Series) -> dict[int, SentContent]:
+def _exactly(connection: sa.Connection, matches: list[Matches], ids: pd.Series) -> dict[int, Content]:
     """Position → row, for those whose id is that of a row, letter for letter."""
     positions = np.concatenate([found.positions for found in matches] or [np.empty(0, np.int64)])
     numbers = np.concatenate([found.numbers for found in matches] or [np.empty(0, np.int64)])
     if not len(numbers):
         return {}
     columns = sent_log.c
-    query = sa.select(columns.number, columns.transaction_id, columns.digest).where(
+    query = sa.select(columns.number, columns.transaction_id, columns.digest, columns.event_time).where(
         dialect_of(connection).among(columns.number, np.unique(numbers).tolist())
     )
     there = {row[0]: row for row in connection.execute(query)}
     texts = rows.texts(ids.iloc[positions])
     return {
-        position: SentContent(bytes(row[2]))
+        position: Content(bytes(row[2]), row[3])
         for position, number, text in zip(positions.tolist(), numbers.tolist(), texts, strict=True)
         if (row := there.get(number)) is not None and row[1] == text
     }
