@@ -131,7 +131,7 @@ def _ask_source(config: Config) -> str:
 
 
 def _ask_state(config: Config) -> str:
-    outlook_of(config, wiring.state_of(config)).refuse_edits(config.subscriptions)
+    outlook_of(config, wiring.state_of(config)).refuse(config.subscriptions, datetime.now(UTC))
     return "can be opened"
 
 

@@ -16,7 +16,7 @@ from etl.core.subscription import Subscription
 from etl.core.windows import ALL_TIME, moment
 from etl.pipeline import wiring
 from etl.pipeline.pairs import opted_out
-from etl.transform import Compiled, Events, compile_subscription, map_events
+from etl.transform import Compiled, Events, columns, compile_subscription, map_events
 from etl.transform.frame import as_events
 from etl.transform.json.text import parse as parse_json
 
@@ -248,16 +248,19 @@ def parity(
 
 def _add_ours(ours: dict[str, Any], unmade: dict[str, str], events: Any, config: Config) -> None:
     """Bodies by transaction_id, and by messageId what became of events that have none."""
-    columns = as_events(events)
-    out = opted_out(columns)
-    ids = [str(value) for value in columns.column(("messageId",))]
+    roots = as_events(events)
+    out = opted_out(roots)
+    ids = columns.cells(roots.column(("messageId",)))
     for outcome in map_events(events, list(config.subscriptions)).itertuples(index=False):
-        if out[outcome.row]:
-            unmade[ids[outcome.row]] = "its event opted out"
-        elif outcome.outcome == "mapped":
+        message_id = ids[outcome.row]
+        if outcome.outcome == "mapped" and not out[outcome.row]:
             body = parse_json(outcome.body)
             ours.setdefault(body["transaction_id"], body)
+        elif not isinstance(message_id, str):
+            continue  # no recorded event can be its own
+        elif out[outcome.row]:
+            unmade[message_id] = "its event opted out"
         elif outcome.outcome == "rejected":
-            unmade[ids[outcome.row]] = f"its event was rejected ({outcome.stage}: {outcome.reason})"
+            unmade[message_id] = f"its event was rejected ({outcome.stage}: {outcome.reason})"
         else:
-            unmade.setdefault(ids[outcome.row], "no trigger matches its event")
+            unmade.setdefault(message_id, "no trigger matches its event")

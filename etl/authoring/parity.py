@@ -213,7 +213,7 @@ def _recorded(record: dict[str, Any], *, every_key: bool) -> Recorded:
     body["properties"] = _parsed(body.get("properties"))
     if body["properties"] is None:
         del body["properties"]
-    return Recorded(record["transaction_id"], body, str(_plain(record.get("updated_at", ""))))
+    return Recorded(record["transaction_id"], body, str(_plain(record.get("updated_at")) or ""))
 
 
 def _plain(value: Any) -> Any:

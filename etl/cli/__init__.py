@@ -26,6 +26,7 @@ COMMANDS = {
     "fields": "fields",
     "parity": "parity",
     "check": "check",
+    "amend": "amend",
     "run": "run",
     "backfill": "backfill",
     "map": "map_",
@@ -76,6 +77,7 @@ SUMMARIES = {
     "fields": "Every path in the source, with types, fill rate and samples.",
     "parity": "Our usage events compared with recorded ones.",
     "check": "Problems and surprises in a config.",
+    "amend": "An edited, renamed or removed subscription: say so in the config.",
     "run": "The scheduled job: from the watermark less the overlap, to now.",
     "backfill": "The past, in windows of a day, each resumable.",
     "map": "Track events in, one outcome per event and subscription out; sends nothing.",
@@ -97,7 +99,7 @@ def root() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command; every way to fail becomes one of the contract's exit codes (DESIGN §6)."""
+    """Run a command; every way to fail becomes one of the exit codes of ``etl.core.errors``."""
     # Libraries make half a million objects while they load: looking through all of them for garbage at Python's usual
     # pace is a twentieth of a run, and leaving nothing to look through halves its exit. ``etl.core.memory`` has a run's pace.
     gc.set_threshold(_LOADED)

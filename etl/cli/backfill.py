@@ -65,12 +65,12 @@ def command(
     from etl.cli.progress import progress_for
     from etl.core.memory import settle
     from etl.core.windows import Window
-    from etl.operations.after_run import telling
+    from etl.operations.after_run import announced
     from etl.pipeline.backfill import Backfill, backfill
 
     refuse_no_window(since, until)
 
-    def told() -> BackfillReport:
+    def announced_run() -> BackfillReport:
         config = load_for_run(config_path)
         settle()
         step = timedelta(hours=1) if by == "hour" else timedelta(days=1)
@@ -81,9 +81,9 @@ def command(
             with interruptible() as interrupted, progress_for(quiet=quiet) as progress:
                 return backfill(asked, watcher=watcher, progress=progress, interrupted=interrupted)
 
-        return telling(config, "etl.backfill", run, metrics_file=metrics_file, dry_run=plan)
+        return announced(config, "etl.backfill", run, metrics_file=metrics_file, dry_run=plan)
 
-    return report_of(told, as_json=as_json, quiet=quiet)
+    return report_of(announced_run, as_json=as_json, quiet=quiet)
 
 
 class _Lines:

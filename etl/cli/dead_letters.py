@@ -200,8 +200,10 @@ def _listed(found: pd.DataFrame, limit: int) -> list[str]:
 
 
 def _where(row: Any) -> str:
-    return f"{row.origin.rsplit('/', 1)[-1]}:{row.row}"
+    name = str(row.origin.rsplit("/", 1)[-1])
+    return f"{name}:{row.row}" if row.row or row.outcome != "broken" else name
 
 
 def _id(row: Any) -> str:
-    return row.transaction_id if isinstance(row.transaction_id, str) else str(row.message_id)
+    """What there is of its ids; a missing value is no text."""
+    return next((id_ for id_ in (row.transaction_id, row.message_id) if isinstance(id_, str)), "")

@@ -68,7 +68,7 @@ def _outcomes(
 
 
 def _line(outcome: Any) -> str:
-    """The columns of DESIGN §7 as keys; the body is embedded as it is, digit for digit."""
+    """The columns of ``etl.map_events`` as keys; the body is embedded as it is, digit for digit."""
     body = outcome.body if isinstance(outcome.body, str) else "null"
     before = orjson.dumps(
         {"row": int(outcome.row), "subscription": outcome.subscription, "outcome": outcome.outcome}

@@ -38,9 +38,13 @@ class _Time(click.ParamType["datetime"]):
             self.fail(str(error), param, ctx)
 
 
-def time_option(name: str, text: str, *, required: bool = False) -> Callable[[Decorated], Decorated]:
-    """``--since`` or ``--until``."""
-    return click.option(name, type=_Time(), metavar="T", required=required, help=text)
+def time_option(
+    option: str, text: str, *, required: bool = False, name: str | None = None
+) -> Callable[[Decorated], Decorated]:
+    """``--since`` or ``--until``; ``name``: of the parameter."""
+    return click.option(
+        option, name or option.removeprefix("--"), type=_Time(), metavar="T", required=required, help=text
+    )
 
 
 def refuse_no_window(since: datetime | None, until: datetime | None) -> None:

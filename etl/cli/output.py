@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from contextlib import contextmanager
+from decimal import Decimal
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,12 @@ import orjson
 from etl.core import logs
 from etl.core.errors import ConfigError, EtlError
 from etl.core.outcomes import BY_NAME, OUTCOMES
-from etl.core.report import Report
+from etl.core.report import Report, total
 from etl.core.windows import rfc3339
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from etl.core.report import Counts
 
@@ -91,7 +92,7 @@ def report_of(run: Callable[[], Report], *, as_json: bool, quiet: bool = False) 
 
 @contextmanager
 def readers_may_leave() -> Iterator[None]:
-    """Whoever read our output has gone: nothing more can be told, but the exit code still is."""
+    """Whoever read our output has gone: nothing more can be said, but the exit code still is."""
     try:
         yield
     except BrokenPipeError:
@@ -124,6 +125,14 @@ def show_report(report: Report) -> None:
 def _long(seconds: float) -> str:
     hours = round(seconds / 3600)
     return f"{hours} hours" if hours < 72 else f"{hours // 24} days"
+
+
+def _quantities(quantities: Mapping[str, Mapping[str, str]] | None) -> Iterator[str]:
+    """The sums of all subscriptions, a line for each outcome that has one."""
+    for outcome in ("matched", *OUTCOMES) if quantities else ():
+        value = total(Decimal(sums[outcome]) for sums in (quantities or {}).values())
+        if value or outcome == "matched":
+            yield f"{'quantity' if outcome == 'matched' else '':<10}{value:>12,f}  {outcome}"
 
 
 def _reasons(reasons: Counter[str]) -> Iterator[str]:
@@ -164,10 +173,13 @@ def _counted(report: Report, counts: Counts) -> Iterator[str]:
     yield f"read      {counts.read:>12,} rows, {counts.filtered:,} matched no subscription{broken}"
     yield f"matched   {counts.pairs.matched:>12,} pairs of a track event and a subscription"
     yield from _outcomes(counts, dry_run=report.dry_run)
+    yield from _quantities(report.quantities)
 
 
 def _beside(report: Report, counts: Counts) -> Iterator[str]:
     """Figures beside the sum."""
+    if counts.broken:
+        yield f"broken    {counts.broken:>12,} files or tables that COULD NOT BE READ"
     if counts.long_values:
         yield f"long      {counts.long_values:>12,} pairs have a property value over limits.property_value_bytes"
     if counts.released:

@@ -1,4 +1,4 @@
-"""How work goes, told while it goes: a bar on a terminal, a log line per interval elsewhere, or nothing."""
+"""How work goes, shown while it goes: a bar on a terminal, a log line per interval elsewhere, or nothing."""
 
 from __future__ import annotations
 
@@ -117,9 +117,9 @@ def progress_for(*, quiet: bool) -> Iterator[Progress | None]:
 
 @contextmanager
 def counting(what: str, *, quiet: bool, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """A function to call with how many there are so far, for work that is no run; told where stderr goes.
+    """A function to call with how many there are so far, for work that is no run; shown where stderr goes.
 
-    ``total``: how many there will be, where that is known; the time left is told then.
+    ``total``: how many there will be, where that is known; the time left is shown then.
     """
     if quiet:
         yield lambda _: None

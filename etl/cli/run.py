@@ -53,10 +53,10 @@ def command(
     from etl.cli.output import report_of
     from etl.cli.progress import progress_for
     from etl.core.memory import settle
-    from etl.operations.after_run import telling
+    from etl.operations.after_run import announced
     from etl.pipeline import api
 
-    def told() -> Report:
+    def announced_run() -> Report:
         config = load_for_run(config_path)
         settle()
 
@@ -66,6 +66,6 @@ def command(
                     config, since, until, dry_run=dry_run, progress=progress, interrupted=interrupted
                 )
 
-        return telling(config, "etl.run", run, metrics_file=metrics_file, dry_run=dry_run)
+        return announced(config, "etl.run", run, metrics_file=metrics_file, dry_run=dry_run)
 
-    return report_of(told, as_json=as_json, quiet=quiet)
+    return report_of(announced_run, as_json=as_json, quiet=quiet)

@@ -15,7 +15,7 @@ from etl.config.models import (
     WarehouseSource,
 )
 from etl.config.values import parse_duration, parse_time
-from etl.config.watching import Alarms, Metrics, Notify
+from etl.config.watching import Alarms, Metrics, Notify, ReportSection
 
 __all__ = [
     "Alarms",
@@ -30,6 +30,7 @@ __all__ = [
     "Metrics",
     "Notify",
     "ParquetSource",
+    "ReportSection",
     "State",
     "SubscriptionSection",
     "WarehouseSource",

@@ -18,7 +18,7 @@ from etl.config.models import (
     SubscriptionSection,
     WarehouseSource,
 )
-from etl.config.watching import Alarms, Metrics, Notify
+from etl.config.watching import Alarms, Metrics, Notify, ReportSection
 from etl.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -49,6 +49,9 @@ class Config(Root):
     notify: Notify = Field(
         default=Notify(), description="Who is told when a run fails, and when the next one is complete again."
     )
+    report: ReportSection = Field(
+        default=ReportSection(), description="What a run's report shows beside the counts."
+    )
 
     _document: Document = PrivateAttr(default_factory=lambda: Document("the config"))
 
@@ -63,9 +66,17 @@ class Config(Root):
         return tuple(section.subscription for section in self.subscription_sections)
 
     @property
-    def was(self) -> dict[str, str]:
+    def renamed(self) -> dict[str, str]:
         """New name → old name of renamed subscriptions."""
         return {section.name: section.was for section in self.subscription_sections if section.was}
+
+    @property
+    def beside(self) -> dict[str, frozenset[str]]:
+        """Name → the names, or pipelines, whose events it bills once more on purpose."""
+        found: dict[str, frozenset[str]] = {}
+        for section in self.subscription_sections:
+            found[section.name] = found.get(section.name, frozenset()) | {*(section.beside or ())}
+        return found
 
     def where(self, *key: str | int) -> str:
         """``configs/prod.yml:14: subscriptions[0].trigger``, for messages about ``key``."""

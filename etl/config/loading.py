@@ -17,7 +17,7 @@ from etl.config.document import Document, KeyPath, MissingReferenceError, read_d
 from etl.config.models import SOURCES, Breaker, Destination, Limits, Root, Section, State, SubscriptionSection
 from etl.config.secrets import DEFERRED, check_secrets, leave_open
 from etl.config.versions import check_versions
-from etl.config.watching import Alarms, Metrics, Notify
+from etl.config.watching import Alarms, Metrics, Notify, ReportSection
 from etl.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "alarms": Alarms,
     "metrics": Metrics,
     "notify": Notify,
+    "report": ReportSection,
 }
 DEFAULTS: dict[tuple[str, str], str] = {
     ("destination", "api_token"): "${METRONOME_BEARER_TOKEN}",

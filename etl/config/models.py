@@ -134,6 +134,14 @@ class Section(BaseModel):
     secrets: ClassVar[frozenset[str]] = frozenset()
 
 
+#: Of sources that consist of files or tables which can be left out.
+Exclude = Annotated[Names, BeforeValidator(_listed), _ONE_OR_MORE]
+_EXCLUDE: Any = Field(
+    default=None,
+    description="Files or tables to leave out, by name or glob; of files from the folder of `path` on.",
+)
+
+
 class _Source(Section):
     cursor: str | None = Field(
         default=None, description="What windows are cut on: when Segment received the event."
@@ -156,6 +164,7 @@ class ParquetSource(_Source):
 
     secrets = frozenset({"path"})
     type: Literal["parquet"]
+    exclude: Exclude | None = _EXCLUDE
     path: Location = Field(
         description="A file, a folder, a glob, or a URL: `s3://`, `gs://`, `az://`. Hive partitions are recognised."
     )
@@ -205,6 +214,7 @@ class LogsSource(_Source):
 
     secrets = frozenset({"path"})
     type: Literal["logs"]
+    exclude: Exclude | None = _EXCLUDE
     path: Location = Field(
         description="The same, of (gzipped) JSON lines of whole calls, as Segment's S3 destination writes them."
     )
@@ -215,6 +225,7 @@ class WarehouseSource(_Source):
 
     secrets = frozenset({"url"})
     type: Literal["warehouse"]
+    exclude: Exclude | None = _EXCLUDE
     url: SourceUrl | None = Field(
         default=None, description="A SQLAlchemy URL, its password from the environment."
     )
@@ -302,6 +313,10 @@ class Destination(Section):
         default="https://api.metronome.com",
         description="`https` only; `http` for loopback, such as the local stand-in.",
     )
+    was: BaseUrl | None = Field(
+        default=None,
+        description="The `base_url` of before, where it is the same Metronome at another address.",
+    )
     api_token: SecretStr | None = Field(default=None, description="The bearer token, by reference.")
     events_per_second: Number = Field(
         default=5000, gt=0, allow_inf_nan=False, description="Metronome's limit for a new account."
@@ -363,6 +378,9 @@ class Root(Section):
     """What a config says outside its sections."""
 
     pipeline: Name = Field(description="A stable name: state is kept under it, whatever path or url becomes.")
+    was: Name | None = Field(
+        default=None, description="The name that the pipeline had before, whose state it takes over."
+    )
     retired: dict[Name, UtcTime] = Field(
         default_factory=dict,
         description="Name of a subscription that is gone → when it ended: its last version bills what came before.",

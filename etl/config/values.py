@@ -86,7 +86,7 @@ def _parsed(parse: Any, value: Any, kind: type) -> Any:
 def _base_url(value: Any) -> Any:
     """Https only, http for loopback; nothing that the paths of Metronome's API would not fit behind."""
     url = urlsplit(str(value))
-    local = url.scheme == "http" and _is_loopback(url.hostname or "")
+    local = url.scheme == "http" and is_loopback(url.hostname or "")
     if not (url.scheme == "https" and url.hostname) and not local:
         raise wrong("should start with https:// (http:// is for loopback only)")
     if url.username or url.password or url.query or url.fragment:
@@ -96,7 +96,8 @@ def _base_url(value: Any) -> Any:
     return str(value).rstrip("/")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is this machine."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:

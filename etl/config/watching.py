@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Annotated
 
@@ -22,6 +23,21 @@ def _http_url(value: SecretStr) -> SecretStr:
 
 
 Positive = Annotated[Duration, AfterValidator(_positive)]
+
+
+def _path(value: str) -> str:
+    if not re.fullmatch(r"\$(\.[^.\[\]]+)+", value):
+        raise wrong("should be a path in the track event, such as $.properties.calls")
+    return value
+
+
+class ReportSection(Section):
+    """What a run's report shows beside the counts."""
+
+    quantity: Annotated[str, AfterValidator(_path)] | None = Field(
+        default=None,
+        description="A path in the track event, such as `$.properties.calls`: its numbers are summed beside the counts.",
+    )
 
 
 class Metrics(Section):

@@ -12,12 +12,13 @@
     │   └── InterruptedRunError     SIGTERM or Ctrl-C
     └── WindowBusyError        75   another process is running an overlapping window
 
-The number is the CLI's exit code (DESIGN §6). Rules of wording: what happened, where (file and key, window and
+The number is the CLI's exit code. Rules of wording: what happened, where (file and key, window and
 chunk), what to do next; never a token, never event properties.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from etl.core.report import Report
 
 
-#: What the command's exit codes mean (DESIGN §6).
+#: What the command's exit codes mean.
 EXIT_CODES: Final[dict[int, str]] = {
     0: "complete",
     1: "complete, and something to look at was newly recorded",
@@ -62,8 +63,37 @@ class StoppedError(EtlError):
     exit_code = 3
 
 
+@dataclass(frozen=True)
+class BrokenPart:
+    """A part of the source (``origin``: a file, a folder, a table) that cannot be read.
+
+    ``reason``: why, the same in every run until it changes; ``message``: what to say of it, with what to do.
+    ``mark``: names the part as it is now, where its storage tells that.
+    """
+
+    origin: str
+    reason: str
+    message: str
+    mark: str | None = None
+
+
 class SourceError(StoppedError):
-    """The source could not be read: unreachable, refused, or a corrupt file."""
+    """The source could not be read: unreachable, refused, or a corrupt file.
+
+    ``parts``: those that are broken, where everything else was read; none where the reading was cut off.
+    """
+
+    def __init__(self, message: str, parts: Sequence[BrokenPart] = ()) -> None:
+        self.parts = tuple(parts)
+        super().__init__(message)
+
+    @classmethod
+    def of(cls, parts: Sequence[BrokenPart]) -> SourceError:
+        """Everything but ``parts`` was read."""
+        if len(parts) == 1:
+            return cls(parts[0].message, parts)
+        told = "\n".join(f"- {part.message}" for part in parts)
+        return cls(f"{len(parts)} parts of the source cannot be read:\n{told}", parts)
 
 
 class MetronomeError(StoppedError):

@@ -18,6 +18,6 @@ def hashes(texts: Iterable[bytes]) -> list[bytes]:
 
     It need not be cryptographic, which would take six times as long. For ids: the sent log compares them letter for
     letter, and whoever could choose two ids of one run so that their keys are the same could choose the same id twice.
-    For bodies: a digest tells apart what was sent under one id, and nobody gains by another body of the same digest.
+    For bodies: a digest separates what was sent under one id, and nobody gains by another body of the same digest.
     """
     return list(map(xxh3_128_digest, texts))

@@ -2,7 +2,7 @@
 
 Pure, and known to both sides: sources ask which columns to read, the transform which column holds a path.
 Names of columns are matched exactly in the ``segment`` layout and case-insensitively in the ``warehouse``
-layout, where Snowflake shows upper case and Redshift lower case (FACTS §2.2).
+layout, where Snowflake shows upper case and Redshift lower case (Segment's documentation of warehouse schemas).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Path = tuple[str, ...]
 #: The one column of a table whose rows are whole events as JSON text (raw logs), type ``pa.json_()``.
 WHOLE_EVENT = "$"
 
-#: What windows are cut on by default: when Segment's API received the event (FACTS §2.3).
+#: What windows are cut on by default: when Segment's API received the event.
 DEFAULT_CURSOR: dict[Layout, str] = {"segment": "receivedAt", "warehouse": "received_at"}
 
 #: Columns of the ``segment`` layout that hold an object; as plain strings they are JSON text.
@@ -43,8 +43,8 @@ RESERVED = frozenset(
     }
 )
 
-#: Further ones in a data lake, which keeps the whole envelope and is told by having no ``event_text``
-#: (FACTS §3.1). In a warehouse ``type`` or ``version`` is a property like any other.
+#: Further ones in a data lake, which keeps the whole envelope and is known by having no ``event_text``.
+#: In a warehouse ``type`` or ``version`` is a property like any other.
 LAKE_RESERVED = frozenset({"channel", "message_id", "project_id", "type", "version"})
 LAKE_PREFIXES = ("metadata_", "integrations_")
 

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 Format = Literal["auto", "human", "json"]
 FORMATS: tuple[Format, ...] = ("auto", "human", "json")
 
-#: Log event → (level, what it tells, in the order of the docs).
+#: Log event → (level, its fields, in the order of the docs).
 EVENTS: Final[dict[str, tuple[str, str]]] = {
     "progress": (
         "info",
         (
             "of a run: `window`, `at` (the newest row read), `read`, `matched`, `rejected`, `already_sent`, `sent`, "
-            "`rows_per_second`, `seconds_left` (null of a warehouse, which does not tell how much there is); of other work: `events` or `ids`, `per_second`, `seconds_left`"
+            "`rows_per_second`, `seconds_left` (null of a warehouse, which does not know how much there is); of other work: `events` or `ids`, `per_second`, `seconds_left`"
         ),
     ),
     "window": (
@@ -38,16 +38,16 @@ EVENTS: Final[dict[str, tuple[str, str]]] = {
 }
 
 _chosen: Format = "auto"
-#: Whether what was chosen is not yet told to structlog.
+#: Whether what was chosen is not known to structlog yet.
 _to_set_up = False
 
 
 class _AsEvent(logging.Handler):
-    """What Python's own logging tells (a source, a driver), in the schema of the rest."""
+    """What Python's own logging says (a source, a driver), in the schema of the rest."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        #: Records that wait to be told; None: they are told at once.
+        #: Records that wait; None: they are logged at once.
         self.held: list[logging.LogRecord] | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -83,7 +83,7 @@ def set_up(chosen: Format) -> None:
 def tell(event: str, **fields: Any) -> None:
     """Log one of ``EVENTS``, at its level; as structlog is set up where ``set_up`` was not called (Airflow, a notebook)."""
     global _to_set_up  # noqa: PLW0603 - one process has one stderr
-    import structlog  # loads rich too: most runs have nothing to tell
+    import structlog  # loads rich too: most runs have nothing to log
 
     if _to_set_up:
         _to_set_up = False

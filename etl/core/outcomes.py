@@ -21,7 +21,7 @@ class Outcome:
     newly recorded it. ``colours``: on light and on dark ground. ``advice``: what to do about its dead letters; where
     that depends on the stage, it is empty (``etl.operations.report.advice.STAGES``). ``retry``: whether the advice
     includes trying again. ``held``: a later run sends it without help, once it is due. ``of``: pairs add up to
-    ``matched``; rows are outside of it, and a field of ``etl.core.report.Counts``. ``again``: a pair that has another
+    ``matched``; rows and parts of the source are outside of it, and a field of ``etl.core.report.Counts``. ``again``: a pair that has another
     end already was met once more.
     """
 
@@ -32,7 +32,7 @@ class Outcome:
     advice: str = ""
     retry: bool = False
     held: bool = False
-    of: Literal["pair", "row"] = "pair"
+    of: Literal["pair", "row", "part"] = "pair"
     again: bool = False
 
     @property
@@ -105,6 +105,16 @@ TABLE: Final = (
         "or replace it, and run its time again; then discard the letter.",
         of="row",
     ),
+    Outcome(
+        "broken",
+        "is a file or table that could not be read",
+        TO_LOOK_AT,
+        ("#c4343d", "#ea6a70"),
+        "Everything else of its time was billed. Repair or replace it: the next run reads it, and closes the letter. If "
+        "that will never be, discard the letter, or name the part in source.exclude: the window is then complete without "
+        "it, and what it held is not billed.",
+        of="part",
+    ),
 )
 
 BY_NAME: Final = {outcome.name: outcome for outcome in TABLE}
@@ -112,8 +122,8 @@ BY_NAME: Final = {outcome.name: outcome for outcome in TABLE}
 OUTCOMES: Final = tuple(outcome.name for outcome in TABLE if outcome.of == "pair")
 #: What a pair is in the end, however many runs met it.
 ENDS: Final = tuple(outcome.name for outcome in TABLE if outcome.of == "pair" and not outcome.again)
-#: What becomes of rows that never were a pair.
-ROWS: Final = tuple(outcome.name for outcome in TABLE if outcome.of == "row")
+#: What becomes of rows, and parts of the source, that never were a pair.
+ROWS: Final = tuple(outcome.name for outcome in TABLE if outcome.of != "pair")
 #: What is kept as a dead letter.
 LETTERS: Final = tuple(outcome.name for outcome in TABLE if outcome.to_look_at)
 #: Letters that a run sends once they are due.

@@ -43,7 +43,7 @@ class EventBatch:
 
     ``table``: one row per event; JSON text columns carry the Arrow type ``pa.json_()``.
     ``cursor``: ``timestamp[us, UTC]``, as long as ``table``, never null, every value inside the asked window.
-    ``rows``: int64, the row's position in the origin (from 0), for messages and dead letters.
+    ``rows``: int64, the row's position in the origin, from 0.
     ``mark``: set on the last batch of a part of the source (an unchanged file, an hour of a table) that was read
     whole within the window; a later run that passes it in ``done`` need not read that part again.
     ``done``: the part (0 to 1) of all that is to be read that has been read with this batch; None = not known.
@@ -69,8 +69,13 @@ class Source(Protocol):
 
         ``paths``: the paths of the event that will be looked at (None = all); columns outside them may be left
         out. Parts whose mark is in ``done`` are skipped.
-        Raises ``ConfigError`` (missing cursor column) and ``SourceError`` (anything that stops the reading).
+        Raises ``ConfigError`` (missing cursor column) and ``SourceError``: anything that stops the reading, or, with
+        its ``parts``, what is broken once everything else was read.
         """
+        ...
+
+    def missing(self, origins: Collection[str]) -> set[str]:
+        """Those of ``origins`` (files, tables) that the source does not have, or that it leaves out by its config."""
         ...
 
     def check(self) -> None:
@@ -166,12 +171,12 @@ class Destination(Protocol):
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A pair that could not be made, was refused, or was held back; or an unreadable row (no subscription).
+    """A pair that could not be made, was refused, or was held back; or what cannot be read (no subscription; ``row`` 0).
 
-    ``outcome``: one of ``etl.core.outcomes.LETTERS``. ``stage`` is the stage of a rejection. ``event`` is the source
+    ``row``: its number in the origin, from 1. ``outcome``: one of ``etl.core.outcomes.LETTERS``. ``stage`` is the stage of a rejection. ``event`` is the source
     event's JSON text as far as it was read, ``body`` the usage event's, where there is one. ``digest``,
     ``sent_digest``: hex, for drift: of this pair's body, and of the one that was sent, or met earlier in the run, under
-    its id. ``due``: when an ``in_future`` pair may be sent.
+    its id; or of what is broken. ``due``: when an ``in_future`` pair may be sent.
     """
 
     subscription: str
@@ -211,6 +216,21 @@ class HeldLetter:
 
 
 @dataclass(frozen=True)
+class BrokenLetter:
+    """The letter of a part of the source that could not be read, and its number.
+
+    ``discarded``: somebody decided that windows are complete without the part, as long as it is the same: ``digest``
+    is made of its mark.
+    """
+
+    number: int
+    origin: str
+    reason: str
+    digest: str | None
+    discarded: bool
+
+
+@dataclass(frozen=True)
 class SubscriptionVersion:
     """What state knows of one version (trigger and mapping) of a subscription.
 
@@ -234,6 +254,7 @@ class RunPlan:
     ``touches``: (name, version) → the parts of the window that this version bills; kept before its first event is
     sent (``Run.touch``), since whatever becomes of the run, events in it may have been billed by that version.
     ``renames``: old name → new name of subscriptions, whose books the run takes over before anything else.
+    ``takes_over``: the name that the pipeline had before, likewise.
     ``inputs``: (input, name) → what the config says of it, or None = nothing any more; ``StateStore.inputs``.
     ``fingerprint`` of the token: never the token. ``scope``: names the set of subscription versions, for marks.
     """
@@ -248,6 +269,7 @@ class RunPlan:
     fingerprint: str | None = None
     touches: Mapping[tuple[str, str], Sequence[Window]] = field(default_factory=dict)
     renames: Mapping[str, str] = field(default_factory=dict)
+    takes_over: str | None = None
     inputs: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
 
     @property
@@ -257,7 +279,7 @@ class RunPlan:
 
 
 class Progress(Protocol):
-    """Who is told how a run goes. Silent unless told otherwise."""
+    """Who follows how a run goes."""
 
     def update(self, counts: Counts, window: Window, at: datetime | None, done: float | None) -> None:
         """Called once per batch, with its newest cursor and how much of the reading is done (``EventBatch.done``)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
+from decimal import Context, Decimal
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,7 +13,7 @@ from etl.core.outcomes import BY_NAME, LETTERS, OUTCOMES, ROWS
 from etl.core.windows import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from etl.core.windows import Window
@@ -29,7 +30,7 @@ FIELDS: Final[dict[str, str]] = {
     "complete": "whether every pair of the window came to an end; always false of a dry run",
     "read": "rows of any type inside the window, repeats included, without those of files that were skipped",
     "filtered": "rows that no subscription matched",
-    **{name: f"rows: each {BY_NAME[name].meaning}" for name in ROWS},
+    **{name: f"{BY_NAME[name].of}s: each {BY_NAME[name].meaning}" for name in ROWS},
     "matched": "pairs of a track event and a subscription; the sum of the outcomes from `sent` to `unsent`",
     **{name: f"pairs: each {BY_NAME[name].meaning}" for name in OUTCOMES},
     "requests": "requests to Metronome",
@@ -39,6 +40,7 @@ FIELDS: Final[dict[str, str]] = {
     "new_letters": "dead letters that no completed run has counted as new: also those that stopped runs recorded",
     "reasons": "of the rejected pairs, the commonest first: `stage: reason` → pairs",
     "by_subscription": "subscription name → its pairs, by outcome",
+    "quantities": "subscription name → sums of `report.quantity`, as decimal texts, of `matched` and by outcome; or null",
     "seconds": "how long it took",
     "newest": "newest cursor in the source; asked only by a scheduled run that read nothing out of the overlap",
     "behind_seconds": "how much older that is than the end of the window, if by more than the overlap",
@@ -82,6 +84,7 @@ class Counts:
     read: int = 0
     filtered: int = 0
     unreadable: int = 0
+    broken: int = 0
     requests: int = 0
     retries: int = 0
     long_values: int = 0
@@ -89,6 +92,7 @@ class Counts:
     released: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     by_subscription: dict[str, PairCounts] = field(default_factory=dict)
+    quantities: dict[str, dict[str, Decimal]] = field(default_factory=dict)
     newest_read: datetime | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
@@ -110,6 +114,13 @@ class Counts:
                 reason = text[:_LONGEST_REASON]
                 room = reason in self.reasons or len(self.reasons) < _MOST_REASONS
                 self.reasons[reason if room else _OTHERS] += number
+
+    def add_quantities(self, outcome: str, by_subscription: Mapping[str, Decimal]) -> None:
+        """Add to the sums of ``outcome`` (or ``matched``); safe from any thread."""
+        with self._lock:
+            for name, value in by_subscription.items():
+                sums = self.quantities.setdefault(name, {})
+                sums[outcome] = total((sums.get(outcome, Decimal(0)), value))
 
     def add_new_letters(self, by_outcome: Mapping[str, int]) -> None:
         """Count dead letters that were recorded for the first time."""
@@ -138,6 +149,9 @@ class Counts:
         with self._lock:
             for name, counts in other.by_subscription.items():
                 self.of(name).add(counts)
+            for name, sums in other.quantities.items():
+                for outcome, value in sums.items():
+                    self.add_quantities(outcome, {name: value})
 
     @property
     def pairs(self) -> PairCounts:
@@ -166,12 +180,39 @@ class Counts:
             "new_letters": sum(self.new_letters.values()),
             "reasons": dict(self.reasons.most_common()),
             "by_subscription": {name: c.as_dict() for name, c in self.by_subscription.items()},
+            "quantities": {name: _sums(sums) for name, sums in self.quantities.items()} or None,
         }
+
+
+#: Exact for every sum of numbers that a double can hold.
+_EXACT = Context(prec=2_000)
+
+
+def total(values: Iterable[Decimal]) -> Decimal:
+    """Their sum, digit for digit."""
+    whole = Decimal(0)
+    for value in values:
+        whole = _EXACT.add(whole, value)
+    return whole
+
+
+def plain(value: Decimal) -> str:
+    """As a plain decimal: ``1200.5``."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _sums(sums: Mapping[str, Decimal]) -> dict[str, str]:
+    """Of ``matched`` and each outcome; what is left of it is ``unsent``."""
+    known = {name: sums.get(name, Decimal(0)) for name in ("matched", *_ENDS)}
+    ended = total(known[name] for name in _ENDS)
+    unsent = total((known["matched"], ended.copy_negate()))
+    return {name: plain(value) for name, value in {**known, "unsent": unsent}.items()}
 
 
 @dataclass(frozen=True)
 class Report:
-    """A run as ``--json`` prints it and ``etl.run`` returns it (DESIGN §6); unknown figures are None.
+    """A run as ``--json`` prints it and ``etl.run`` returns it; unknown figures are None.
 
     ``window`` is what was run; ``seconds`` wall-clock; ``error`` None or ``{"type": …, "message": …}``.
     ``new_letters`` and ``released`` go beyond the contract: dead letters recorded for the first time, and

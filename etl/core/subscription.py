@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from datetime import datetime
 
-#: Segment's preset of the "Metronome (Actions)" destination (SEGMENT_SEMANTICS §1).
+#: Segment's preset of the "Metronome (Actions)" destination, from its published package.
 DEFAULT_TRIGGER = 'type = "track"'
 DEFAULT_MAPPING: dict[str, Any] = {
     "transaction_id": {"@path": "$.messageId"},
@@ -29,7 +29,7 @@ class Subscription:
     """What Segment calls a subscription (or action) of a destination.
 
     ``trigger`` (FQL text) and ``mapping`` (any JSON) are taken as given, wrong or not: a trigger that does not
-    parse rejects events at stage ``subscription``, a wrong mapping at stage ``mapping`` (DESIGN §7).
+    parse rejects events at stage ``subscription``, a wrong mapping at stage ``mapping``.
     ``since`` and ``until`` are the config's ``from`` and ``until``: UTC, half-open, on the source's cursor.
     ``numbers``: ``"string"`` sends every number inside ``properties`` as its decimal text.
     """

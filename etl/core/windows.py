@@ -82,7 +82,7 @@ def gaps(windows: Iterable[Window]) -> list[Window]:
 
 
 def watermark(windows: Iterable[Window]) -> datetime | None:
-    """The end of the first unbroken interval (DESIGN §8, completeness); None when there is none."""
+    """The end of the first unbroken interval; None when there is none."""
     parts = merge(windows)
     return parts[0].until if parts else None
 

@@ -1,4 +1,4 @@
-"""What is told of a run once it ended: figures for Prometheus, a notification, a span. None of it changes its end.
+"""What goes out about a run once it ended: figures for Prometheus, a notification, a span. None of it changes its end.
 
 OpenTelemetry spans, where the process runs under ``opentelemetry-instrument``; else nothing, not even an import.
 """
@@ -48,14 +48,14 @@ def describe(current: Any, report: Report) -> None:
     current.set_attribute("etl.window", str(report.window))
 
 
-def telling(
+def announced(
     config: Config, name: str, run: Callable[[], R], *, metrics_file: str | None = None, dry_run: bool = False
 ) -> R:
-    """What ``run`` returns or raises, told as the config's ``metrics`` and ``notify`` say.
+    """What ``run`` returns or raises, announced as the config's ``metrics`` and ``notify`` say.
 
-    ``metrics_file`` takes the place of ``metrics.file``. Nobody is told of a dry run, nor of a busy window, whose run
-    tells for itself. Raises what ``run`` raises, and ``ConfigError`` before it where figures are wanted that cannot
-    be made; other trouble with the telling is a warning in the log.
+    ``metrics_file`` takes the place of ``metrics.file``. Nothing goes out about a dry run, nor about a busy window, whose run
+    speaks for itself. Raises what ``run`` raises, and ``ConfigError`` before it where figures are wanted that cannot
+    be made; other trouble with that is a warning in the log.
     """
     if (metrics_file or config.metrics.file or config.metrics.pushgateway) is not None:
         metrics.require()

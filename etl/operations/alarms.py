@@ -1,4 +1,4 @@
-"""Whether the job is behind, by what its state and its source tell: ``etl status --alarms``.
+"""Whether the job is behind, by its state and its source: ``etl status --alarms``.
 
 The time limit is Metronome's: it ignores ids it has seen for 34 days, and takes no older event, so what is not sent
 by ``destination.max_age`` can never be billed.
@@ -85,7 +85,7 @@ def _no_new_rows(config: Config, runs: pd.DataFrame, now: datetime) -> Iterator[
 
 
 def _newest_row(config: Config) -> datetime | None:
-    with suppress(SourceError):  # its runs tell of that, and the other alarms are to be told
+    with suppress(SourceError):  # its runs stop with that, and the other alarms are still due
         return wiring.source_of(config).newest()
     return None
 

@@ -77,7 +77,7 @@ def export_sent_log(
     sent: tuple[datetime, datetime] | None = None,
     seen: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Write every row of ``account`` (columns: ``Archive.sent_log``) to ``path``; how many. ``seen`` is told so far.
+    """Write every row of ``account`` (columns: ``Archive.sent_log``) to ``path``; how many. ``seen`` is called with how many so far.
 
     The file appears when it is whole. Raises ``ConfigError`` when it cannot be written.
     """

@@ -19,9 +19,9 @@ _FAILURES = (2, 3)
 
 
 def happening(config: Config, report: Report) -> Happening | None:
-    """What there is to tell of: a run that failed (2, 3), or one that is complete after one that was not.
+    """What there is to say: a run that failed (2, 3), or one that is complete after one that was not.
 
-    The runs of the same kind in the state tell which; a busy window (75) is neither. Raises as the state does.
+    The runs of the same kind in the state say which; a busy window (75) is neither. Raises as the state does.
     """
     if report.exit_code in _FAILURES:
         return "failure"
@@ -72,7 +72,7 @@ def _post(config: Config, content: bytes) -> str | None:
         return "notify.webhook: its variable is not set; nobody was told"
     if config.notify.webhook is None:
         return None
-    import httpx  # most runs have nothing to tell, and start faster without
+    import httpx  # most runs have nothing to say, and start faster without
 
     url = config.notify.webhook.get_secret_value()
     try:

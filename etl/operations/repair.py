@@ -64,7 +64,7 @@ def batch_of(origin: str, kept: Sequence[Kept]) -> EventBatch:
         table=pa.table({WHOLE_EVENT: pa.array([one.event for one in kept], pa.json_())}),
         layout="segment",
         cursor=pa.array([one.cursor for one in kept], pa.timestamp("us", "UTC")),
-        rows=pa.array([one.row for one in kept], pa.int64()),
+        rows=pa.array([one.row - 1 for one in kept], pa.int64()),
         origin=origin,
     )
 

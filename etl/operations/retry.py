@@ -21,7 +21,7 @@ from etl.operations.repair import Kept, Repair, batch_of, repairs
 from etl.pipeline import wiring
 from etl.pipeline.precedence import contents_of, same_content
 from etl.pipeline.run import run
-from etl.transform import Events, compile_subscription, event_json
+from etl.transform import Events, columns, compile_subscription, event_json
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -91,6 +91,10 @@ class _Letters:
 
     def check(self) -> None:
         """Nothing to reach."""
+
+    def missing(self, origins: Collection[str]) -> set[str]:
+        """See ``Source.missing``: letters are no parts of it."""
+        return set(origins)
 
     def seen(self) -> Sequence[str]:
         """Nothing that ``etl check`` would say."""
@@ -211,9 +215,14 @@ def _events_of(config: Config, letters: pd.DataFrame) -> list[Kept]:
 def _from_source(config: Config, letters: pd.DataFrame) -> dict[tuple[str, int], str]:
     """(origin, row) → the event's JSON text, from the moments of the source that the letters name.
 
-    Rows are found again by origin, row and message id: a file that was written anew does not pass for the old one.
+    Rows are recognised by origin, row and message id: a file that was written anew does not pass for the old one, and
+    without a message id nothing does.
     """
-    wanted = {(r.origin, int(r.row)): r.message_id for r in letters.itertuples(index=False)}
+    wanted = {
+        (one.origin, int(one.row)): one.message_id
+        for one in letters.itertuples(index=False)
+        if isinstance(one.message_id, str)
+    }
     found: dict[tuple[str, int], str] = {}
     try:
         for since in sorted({c.to_pydatetime(warn=False) for c in letters["cursor"].dropna()}):
@@ -225,12 +234,12 @@ def _from_source(config: Config, letters: pd.DataFrame) -> dict[tuple[str, int],
     return found
 
 
-def _wanted(batch: EventBatch, wanted: dict[tuple[str, int], Any]) -> dict[tuple[str, int], str]:
-    rows = batch.rows.to_pylist()
+def _wanted(batch: EventBatch, wanted: dict[tuple[str, int], str]) -> dict[tuple[str, int], str]:
+    rows = [position + 1 for position in batch.rows.to_pylist()]
     positions = [i for i, row in enumerate(rows) if (batch.origin, row) in wanted]
     if not positions:
         return {}
     events = Events(batch.table, batch.layout)
-    ids = events.column(("messageId",))
-    same = [i for i in positions if ids.iloc[i] == wanted[batch.origin, rows[i]]]
+    ids = columns.cells(events.column(("messageId",)).iloc[positions])
+    same = [i for i, id_ in zip(positions, ids, strict=True) if id_ == wanted[batch.origin, rows[i]]]
     return {(batch.origin, rows[i]): text for i, text in zip(same, event_json(events, same), strict=True)}

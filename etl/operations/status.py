@@ -1,4 +1,4 @@
-"""What ``etl status`` tells: how far a pipeline is complete, what it ran, and what waits to be looked at."""
+"""What ``etl status`` shows: how far a pipeline is complete, what it ran, and what waits to be looked at."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 from etl.core.outcomes import LETTERS
 from etl.core.ports import DeadLetter
 from etl.pipeline.precedence import MAX_AHEAD
-from etl.transform import event_json
+from etl.transform import columns, event_json
 from etl.transform.json.text import parse, without_surrogates
 
 if TYPE_CHECKING:
@@ -84,10 +84,10 @@ def of_batch(
         return []
     rows = [int(row) for row in pairs["row"]]
     batch = examined.batch
-    columns: dict[str, Sequence[Any]] = {
+    values_of: dict[str, Sequence[Any]] = {
         "stage": [_stage(outcome)] * len(pairs),
         "reason": reasons,
-        "row": batch.rows.take(rows).to_pylist(),
+        "row": [position + 1 for position in batch.rows.take(rows).to_pylist()],
         "cursor": batch.cursor.take(rows).to_pylist(),
         "event": event_json(examined.events, rows),
         "message_id": _texts(examined.events.column(("messageId",)).iloc[rows]),
@@ -96,8 +96,8 @@ def of_batch(
         **more,
     }
     return [
-        DeadLetter(outcome=outcome, origin=batch.origin, **dict(zip(columns, values, strict=True)))
-        for values in zip(*columns.values(), strict=True)
+        DeadLetter(outcome=outcome, origin=batch.origin, **dict(zip(values_of, values, strict=True)))
+        for values in zip(*values_of.values(), strict=True)
     ]
 
 
@@ -109,16 +109,16 @@ def of_held(
     **more: Sequence[Any],
 ) -> list[DeadLetter]:
     """Letters of held pairs that were not taken after all (see ``Letters``); ``row`` is the position in ``held``."""
-    columns = {"reason": reasons, **more}
+    values_of = {"reason": reasons, **more}
     return [
         replace(
             held[row].letter,
             outcome=outcome,
             stage=_stage(outcome),
             due=None,
-            **dict(zip(columns, values, strict=True)),
+            **dict(zip(values_of, values, strict=True)),
         )
-        for row, *values in zip(pairs["row"], *columns.values(), strict=True)
+        for row, *values in zip(pairs["row"], *values_of.values(), strict=True)
     ]
 
 
@@ -127,8 +127,9 @@ def _stage(outcome: str) -> str:
     return "metronome" if outcome == "rejected" else ""
 
 
-def _texts(column: Iterable[Any]) -> list[str | None]:
-    return [value if isinstance(value, str) else None for value in column]
+def _texts(column: pd.Series) -> list[str | None]:
+    """Of any kind of column; what is missing, or no text, is None."""
+    return [value if isinstance(value, str) else None for value in columns.cells(column)]
 
 
 def due(held: Sequence[HeldLetter], names: Collection[str]) -> list[HeldLetter]:
@@ -147,5 +148,5 @@ def pairs_of(held: Sequence[HeldLetter]) -> pd.DataFrame:
         },
         "body": [one.letter.body for one in held],
     }
-    columns = {name: pd.array(values, dtype=pd.ArrowDtype(pa.string())) for name, values in text.items()}
-    return pd.DataFrame({"row": range(len(held)), "number": [one.number for one in held], **columns})
+    arrays = {name: pd.array(values, dtype=pd.ArrowDtype(pa.string())) for name, values in text.items()}
+    return pd.DataFrame({"row": range(len(held)), "number": [one.number for one in held], **arrays})

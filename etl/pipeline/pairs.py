@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.pipeline import limits as metronome_limits
-from etl.transform import UNDEFINED, Events
+from etl.transform import UNDEFINED, Events, columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -45,9 +45,8 @@ def opted_out(events: Roots) -> np.ndarray:
 
 
 def _false(column: pd.Series) -> np.ndarray:
-    if column.dtype == object:
-        return np.fromiter((value is False for value in column), bool, len(column))
-    array = pa.array(column)
+    if columns.is_objects(column) or columns.is_json(array := columns.arrow(column)):
+        return np.fromiter((value is False for value in columns.cells(column)), bool, len(column))
     if not pa.types.is_boolean(array.type):
         return np.zeros(len(column), bool)
     return np.array(pc.fill_null(pc.invert(array), fill_value=False).to_numpy(zero_copy_only=False))

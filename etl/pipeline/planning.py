@@ -12,12 +12,14 @@ import orjson
 from etl.core.errors import ConfigError
 from etl.core.ports import RunPlan, SubscriptionVersion
 from etl.core.windows import Window, rfc3339
+from etl.pipeline import inputs
+from etl.pipeline.newcomers import Earlier, Newcomers
 from etl.pipeline.schedule import History, billed_part, lifetime, schedule
 from etl.pipeline.versions import Books, refuse_edits, unlisted
 from etl.pipeline.versions import notes as notes_on
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from etl.config import Config
@@ -31,13 +33,17 @@ class Outlook:
     """A config, and what the state knows of its pipeline for its account.
 
     ``books``: with the config's renames taken over. ``renames``: those of them that no run has recorded (old → new).
-    ``unlisted``: versions that the config has no more, each with the time that it goes on to bill.
+    ``takes_over``: the pipeline's name of before, where no run has recorded that. ``unlisted``: versions that the config
+    has no more, each with the time that it goes on to bill. ``neighbours``: books of the account's other pipelines, as
+    far as they matter.
     """
 
     config: Config
     books: Books
     renames: Mapping[str, str]
+    takes_over: str | None
     unlisted: Sequence[Subscription]
+    neighbours: Mapping[str, Books]
 
     @property
     def everything(self) -> list[Subscription]:
@@ -81,18 +87,64 @@ class Outlook:
                 ends[s.name] = max(s.until, ends.get(s.name, s.until))
         return ends
 
-    def refuse_edits(self, chosen: Sequence[Subscription]) -> None:
-        """Raise ``ConfigError`` for those of ``chosen`` that would bill what another version of theirs has billed."""
-        refuse_edits([s for s in chosen if s in self.config.subscriptions], self.books.touched)
+    def refuse(self, chosen: Sequence[Subscription], now: datetime) -> None:
+        """Raise ``ConfigError`` for what of ``chosen`` would be billed twice, and for changes that others must follow."""
+        inputs.refuse_changes(self.config, self.books.inputs)
+        listed = [s for s in chosen if s in self.config.subscriptions]
+        refuse_edits(listed, self.books.touched)
+        self.newcomers(now).refuse(listed)
+
+    def newcomers(self, now: datetime) -> Newcomers:
+        """What may have billed the events of a subscription that is new, and can be billed still."""
+        recorded = self.books.inputs.items()
+        return Newcomers(
+            earlier=list(self._earlier(now)),
+            known=self.books.names,
+            beside=self.config.beside,
+            followed={name: json.loads(keys) for (what, name), keys in recorded if what == "follows"},
+        )
+
+    def _earlier(self, now: datetime) -> Iterator[Earlier]:
+        for pipeline, books in ((None, self.books), *self.neighbours.items()):
+            for (name, version), windows in books.touched.items():
+                subscription = books.subscription(name, version)
+                touched = [window for window in windows if window.until > now - self.reach]
+                if touched and subscription and not (pipeline is None and name in self.names):
+                    yield Earlier(subscription, touched, pipeline)
 
 
 def outlook_of(config: Config, state: StateStore) -> Outlook:
     """What ``state`` knows of the pipeline and account of ``config``."""
-    of = (config.pipeline, config.destination.account)
-    books = Books(state.versions(*of), state.touched(*of), state.intervals(*of), state.inputs(*of))
-    renames = books.pending(config.was)
+    account = config.destination.account
+    new = bool(config.was) and not state.versions(config.pipeline, account)
+    takes_over = config.was if new and config.was and state.versions(config.was, account) else None
+    books = _books(state, takes_over or config.pipeline, account)
+    renames = books.pending(config.renamed)
     books = books.renamed(renames)
-    return Outlook(config, books, renames, unlisted(config.subscriptions, books, config.retired))
+    return Outlook(
+        config=config,
+        books=books,
+        renames=renames,
+        takes_over=takes_over,
+        unlisted=unlisted(config.subscriptions, books, config.retired),
+        neighbours=_neighbours(config, state, books, takes_over),
+    )
+
+
+def _books(state: StateStore, pipeline: str, account: str) -> Books:
+    of = (pipeline, account)
+    return Books(state.versions(*of), state.touched(*of), state.intervals(*of), state.inputs(*of))
+
+
+def _neighbours(config: Config, state: StateStore, books: Books, takes_over: str | None) -> dict[str, Books]:
+    """Of pipelines that may read the same events; nobody asks for them where no subscription is new."""
+    followed = any(what == "follows" for what, _ in books.inputs)
+    if not followed and {s.name for s in config.subscriptions} <= books.names:
+        return {}
+    account = config.destination.account
+    others = set(state.pipelines(account)) - {config.pipeline, takes_over}
+    found = {pipeline: _books(state, pipeline, account) for pipeline in sorted(others)}
+    return {pipeline: of for pipeline, of in found.items() if inputs.same_source(config, of.inputs)}
 
 
 @dataclass(frozen=True)
@@ -117,14 +169,22 @@ def planned(
     Raises ``ConfigError`` for an unknown name, an edited subscription, a first run without a start.
     """
     chosen = _chosen(outlook.everything if window else outlook.scheduled(), names)
-    outlook.refuse_edits(chosen)
+    outlook.refuse(chosen, now)
     whole, starts = _window(outlook, chosen, window, now)
     notes = _notes(outlook, now)
     plan = plan_of(outlook, kind, whole, chosen, starts, token)
-    plan = replace(plan, inputs={**plan.inputs, **{key: value for key, (value, _) in notes.items()}})
+    listed = [s for s in chosen if s in outlook.config.subscriptions]
+    follows = {("follows", name): keys for name, keys in outlook.newcomers(now).follows(listed).items()}
+    said = {key: value for key, (value, _) in notes.items()}
+    plan = replace(plan, inputs={**plan.inputs, **inputs.inputs_of(outlook.config), **follows, **said})
     parts = [(s, billed_part(s, whole, starts.get(s.name))) for s in chosen]
     own = [(s, part) for s, part in parts if s in outlook.config.subscriptions or not part.empty]
-    return Planned(plan, own, [text for _, text in notes.values()])
+    begun = min((h.starts for h in outlook.histories.values() if h.starts), default=None)
+    texts = [
+        *inputs.changes(outlook.config, outlook.books.inputs, begun),
+        *(text for _, text in notes.values()),
+    ]
+    return Planned(plan, own, texts)
 
 
 def _chosen(subscriptions: Sequence[Subscription], names: Sequence[str] | None) -> list[Subscription]:
@@ -176,6 +236,7 @@ def plan_of(
         scope=_scope(config, chosen, starts),
         fingerprint=None if token is None else hashlib.sha256(token.encode()).hexdigest(),
         renames=outlook.renames,
+        takes_over=outlook.takes_over,
         inputs=_inputs(outlook),
     )
 
@@ -219,7 +280,7 @@ def _scope(config: Config, chosen: Sequence[Subscription], starts: Mapping[str, 
 
 def _inputs(outlook: Outlook) -> dict[tuple[str, str], str | None]:
     """What the config says of names that changed, so that it is done once; what it says no more is forgotten."""
-    was = outlook.config.was
+    was = outlook.config.renamed
     gone = [key for key in outlook.books.inputs if key[0] == "was" and key[1] not in was]
     return {("was", new): old for new, old in was.items()} | dict.fromkeys(gone)
 

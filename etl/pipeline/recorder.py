@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from etl.core.errors import CircuitBreakerError
+from etl.pipeline.counting import QUANTITY, count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -253,7 +254,7 @@ class Recorder:
             pairs = events.iloc[rows]
             self._letters.extend(outgoing.letters(pairs, outcome, reasons))
             if outgoing.numbers is None:
-                self._counts.add(outcome, by_subscription(pairs))
+                count(self._counts, outcome, pairs)
                 if outcome == "rejected":
                     self._counts.add_reasons(Counter(f"metronome: {reason}" for reason in reasons))
 
@@ -291,7 +292,7 @@ class Recorder:
         for key, (events, outgoing) in list(self._outgoing.items()):
             if outgoing.confirmed.any():
                 own = pairs if outgoing.numbers is None else released
-                own.append(events[RECORDED][outgoing.confirmed])
+                own.append(events[_present(events, RECORDED)][outgoing.confirmed])
             if outgoing.numbers is not None:
                 ended += [int(n) for n in outgoing.numbers[outgoing.confirmed | outgoing.refused]]
             outgoing.confirmed[:] = False
@@ -324,10 +325,9 @@ class _Group:
 
     def count(self, counts: Counts, sign: int) -> None:
         lost = np.zeros(len(self.sent), bool) if self.lost is None else self.lost
-        pairs = self.sent[["subscription"]].iloc[: self.pairs]
+        pairs = self.sent[_present(self.sent, ["subscription"])].iloc[: self.pairs]
         for outcome, which in (("sent", ~lost[: self.pairs]), ("already_sent", lost[: self.pairs])):
-            numbers = by_subscription(pairs[which])
-            counts.add(outcome, {name: sign * number for name, number in numbers.items()})
+            count(counts, outcome, pairs[which], sign)
         counts.released += sign * int((~lost[self.pairs :]).sum())
 
 
@@ -335,6 +335,6 @@ def _together(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame({"subscription": []})
 
 
-def by_subscription(pairs: pd.DataFrame) -> dict[str, int]:
-    """How many ``pairs`` (column ``subscription``) each subscription has."""
-    return {str(name): int(number) for name, number in pairs["subscription"].value_counts().items()}
+def _present(frame: pd.DataFrame, columns: list[str]) -> list[str]:
+    """``columns``, and the quantity where one is asked for."""
+    return [*columns, QUANTITY] if QUANTITY in frame else columns

@@ -8,7 +8,6 @@ days; a window is marked complete only when every pair in it came to an end. So 
 from __future__ import annotations
 
 import time
-from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -17,29 +16,29 @@ from itertools import islice
 from threading import Event
 from typing import TYPE_CHECKING
 
-import pyarrow.compute as pc
-
-from etl.core.errors import CircuitBreakerError, EtlError, InterruptedRunError
+from etl.core.errors import CircuitBreakerError, EtlError, InterruptedRunError, SourceError
 from etl.core.outcomes import HELD
 from etl.core.report import Counts, Report
 from etl.pipeline import dead_letters
 from etl.pipeline.chunks import chunks
+from etl.pipeline.counting import count
 from etl.pipeline.limits import Limits
-from etl.pipeline.pairs import OPT_OUT_PATHS, Billing, Examined, in_pieces
 from etl.pipeline.precedence import LookUp
-from etl.pipeline.read_ahead import ReadAhead
-from etl.pipeline.recorder import CircuitBreaker, Recorder, by_subscription
+from etl.pipeline.reading import Reading
+from etl.pipeline.recorder import CircuitBreaker, Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
 
+    from etl.core.errors import BrokenPart
     from etl.core.layouts import Path
-    from etl.core.ports import Delivery, Destination, EventBatch, Progress, RunPlan, Source
+    from etl.core.ports import Delivery, Destination, Progress, RunPlan, Source
     from etl.pipeline.dead_letters import Letters
+    from etl.pipeline.pairs import Billing, Examined
     from etl.state import StateStore
-    from etl.state.run_log import Run, View
+    from etl.state.run_log import Run
 
 #: Seconds that a run being stopped waits for what is in flight (Ctrl-C ends within ten seconds).
 GRACE_SECONDS = 7.0
@@ -53,6 +52,7 @@ class Job:
     """Everything a run needs, chosen by ``wiring``.
 
     ``names``: subscriptions whose held pairs it sends when they are due. ``notes``: what its report says once.
+    ``quantity``: where in the track event the number is that is summed beside the counts.
     """
 
     source: Source
@@ -70,6 +70,7 @@ class Job:
     interrupted: Event = field(default_factory=Event)
     names: frozenset[str] = frozenset()
     notes: Sequence[str] = ()
+    quantity: Path | None = None
 
 
 def run(job: Job) -> Report:
@@ -124,8 +125,11 @@ def _freshness(job: Job, report: Report) -> Report:
 def _dry_run(job: Job, counts: Counts) -> None:
     """Everything but sending and recording: what would be sent stays ``unsent``."""
     with job.state.peek(job.plan) as view, LookUp(view, job.clock, job.max_age) as look_up:
-        for examined in _examined(job, view, counts, lambda: _refuse_interrupted(job)):
+        reading = Reading(job, view, counts, lambda: _refuse_interrupted(job))
+        for examined in reading:
             _count(counts, look_up.judge(examined.pairs))
+        if error := reading.settle().error:
+            raise error
 
 
 def _send(job: Job, log: Run, counts: Counts) -> None:
@@ -136,8 +140,10 @@ def _send(job: Job, log: Run, counts: Counts) -> None:
             line.run()
         log.complete(counts, line.marks)
     except BaseException as error:
+        # With nothing but broken parts in the way, the others came to their end.
+        whole = line.marks if isinstance(error, SourceError) and error.parts else ()
         with suppress(EtlError):
-            log.stop(counts, error, forget_letters=isinstance(error, CircuitBreakerError))
+            log.stop(counts, error, forget_letters=isinstance(error, CircuitBreakerError), marks=whole)
         if isinstance(error, KeyboardInterrupt):
             raise InterruptedRunError(_INTERRUPTED) from None
         raise
@@ -164,23 +170,35 @@ class _Line:
 
     def run(self) -> None:
         """The window's pairs, then the held pairs of earlier windows that came due."""
+        reading = Reading(self.job, self.log, self.counts, self._check)
         self.recorder.start()
         try:
-            for examined in _examined(self.job, self.log, self.counts, self._check):
+            for examined in reading:
                 if examined.batch.table.num_rows or examined.batch.unreadable:
                     self._bill(examined)
-                if examined.batch.mark:
-                    self.marks.add(examined.batch.mark)
             self._drain()
             self.recorder.flush()
             self._release()
             self._drain()
+            settled = reading.settle()
+            self.recorder.add_letters(settled.letters)
+            self.recorder.end(settled.ended)
         except InterruptedRunError:
             raise InterruptedRunError(_INTERRUPTED if self._finish_in_flight() else _CUT_SHORT) from None
         except BaseException:
             self._finish_in_flight()
             raise
         self.recorder.close()
+        self.marks |= reading.marks
+        if settled.error:
+            raise settled.error
+        self._leave_out(settled.left_out)
+
+    def _leave_out(self, parts: Sequence[BrokenPart]) -> None:
+        """The window is complete without these: new to look at where no run has said so of the part as it is."""
+        new = [part for part in parts if part.mark not in self.log.marks]
+        self.counts.add_new_letters({"broken": len(new)} if new else {})
+        self.marks |= {part.mark for part in parts if part.mark}
 
     def _check(self) -> None:
         """Between two steps: was the run interrupted, did the recording fail?"""
@@ -258,35 +276,6 @@ class _Line:
         return False
 
 
-def _examined(job: Job, view: View, counts: Counts, idle: Callable[[], None]) -> Iterator[Examined]:
-    """The window's batches, examined and counted, read ahead of what is sent."""
-    # Whoever names a window wants it read; the schedule need not read again what has not changed.
-    done = view.marks if job.plan.kind == "scheduled" else frozenset()
-    batches = job.source.batches(job.plan.window, _paths(job), done)
-    # While one batch is sent, the next is mapped and the one after it read, each in a thread of its own.
-    read = ReadAhead(batches, depth=1, idle=lambda: None)
-    mapped = in_pieces(read, job.billings, job.limits)
-    for examined in ReadAhead(mapped, depth=2, idle=idle):
-        batch = examined.batch
-        counts.read += batch.table.num_rows
-        counts.filtered += batch.table.num_rows - examined.matched_rows
-        counts.unreadable += len(batch.unreadable)
-        counts.long_values += examined.warned
-        counts.saw(_newest(batch))
-        counts.add("matched", by_subscription(examined.pairs))
-        counts.add("matched", by_subscription(examined.rejected))
-        counts.add("rejected", by_subscription(examined.rejected))
-        counts.add_reasons(Counter(_reasons(examined.rejected)))
-        if job.progress:
-            job.progress.update(counts, job.plan.window, _newest(batch), batch.done)
-        yield examined
-
-
-def _reasons(rejected: pd.DataFrame) -> Iterator[str]:
-    for stage, reason in zip(rejected["stage"], rejected["reason"], strict=True):
-        yield f"{stage}: {reason}"
-
-
 def _to_send(judged: pd.DataFrame) -> pd.DataFrame:
     chosen = (judged["outcome"] == "send").to_numpy()
     events = judged.drop(columns=["outcome", "earlier"])
@@ -297,24 +286,9 @@ def _count(counts: Counts, judged: pd.DataFrame) -> None:
     """By outcome; what is to be sent counts once it is confirmed."""
     for outcome in judged["outcome"].unique():
         if outcome != "send":
-            counts.add(str(outcome), by_subscription(judged[judged["outcome"] == outcome]))
-
-
-def _paths(job: Job) -> frozenset[Path] | None:
-    """Every path that a trigger, a mapping or the opt-out looks at; None when one needs the whole event."""
-    paths: set[Path] = {("messageId",), *OPT_OUT_PATHS}
-    for billing in job.billings:
-        if billing.compiled.paths is None:
-            return None
-        paths |= billing.compiled.paths
-    return frozenset(paths)
+            count(counts, str(outcome), judged[judged["outcome"] == outcome])
 
 
 def _refuse_interrupted(job: Job) -> None:
     if job.interrupted.is_set():
         raise InterruptedRunError(_INTERRUPTED)
-
-
-def _newest(batch: EventBatch) -> datetime | None:
-    newest: datetime | None = pc.max(batch.cursor).as_py()
-    return newest

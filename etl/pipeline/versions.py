@@ -40,6 +40,11 @@ class Books:
         """Every subscription name that has run."""
         return frozenset({*(v.name for v in self.versions), *self.intervals})
 
+    def subscription(self, name: str, version: str) -> Subscription | None:
+        """A version as the state keeps it, over all time."""
+        found = (v for v in self.versions if (v.name, v.version) == (name, version))
+        return next((_subscription(one, ALL_TIME) for one in found), None)
+
     def pending(self, was: Mapping[str, str]) -> dict[str, str]:
         """Old name → new name of what ``was`` (new name → old) says and no run has recorded yet."""
         told = {old: new for new, old in was.items() if self.inputs.get(("was", new)) != old}

@@ -16,6 +16,7 @@ from etl.pipeline.planning import outlook_of, plan_of, planned
 from etl.pipeline.recorder import CircuitBreaker
 from etl.pipeline.run import Job
 from etl.transform import compile_subscription
+from etl.transform.javascript.values import split_path, strip_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,6 +44,7 @@ def source_of(config: Config) -> Source:
                 partitions=source.partitions,
                 cursor=source.cursor,
                 batch_rows=source.batch_rows,
+                exclude=source.exclude or (),
             )
         case "delta":
             from etl.sources.delta import DeltaSource
@@ -64,7 +66,9 @@ def source_of(config: Config) -> Source:
         case "logs":
             from etl.sources.logs import LogsSource
 
-            return LogsSource(source.path, cursor=source.cursor, batch_rows=source.batch_rows)
+            return LogsSource(
+                source.path, cursor=source.cursor, batch_rows=source.batch_rows, exclude=source.exclude or ()
+            )
         case _:
             from etl.sources.warehouse import WarehouseSource
 
@@ -75,6 +79,7 @@ def source_of(config: Config) -> Source:
                 query=source.query,
                 cursor=source.cursor,
                 batch_rows=source.batch_rows,
+                exclude=source.exclude or (),
             )
 
 
@@ -155,7 +160,7 @@ def repair_job_of(
     token = None if dry_run else config.require_token()
     state = state_of(config, interrupted)
     outlook = outlook_of(config, state)
-    outlook.refuse_edits([s for s in config.subscriptions if s.name == version.name])
+    outlook.refuse([s for s in config.subscriptions if s.name == version.name], clock())
     billings = [Billing(version.name, compile_subscription(version), ALL_TIME)]
     plan = plan_of(outlook, "ad-hoc", Window(clock(), clock()), [version], {}, token)
     touches = {(version.name, v): [Window(min(at), max(at) + _TICK)] for v, at in bound.items()}
@@ -192,6 +197,7 @@ def _job(
         clock=clock,
         progress=progress,
         interrupted=interrupted or Event(),
+        quantity=split_path(strip_root(config.report.quantity)) if config.report.quantity else None,
     )
 
 

@@ -74,7 +74,15 @@ class DeltaSource(ParquetSource):
                 mask = kept.get(row["path"])
                 files.append(
                     DataFile(
-                        filesystem, whole, prefix + whole, row["size_bytes"], modified, below, values, mask
+                        filesystem,
+                        whole,
+                        prefix + whole,
+                        row["size_bytes"],
+                        modified,
+                        below,
+                        None,
+                        values,
+                        mask,
                     )
                 )
         return Listing(sorted(files, key=lambda file: file.path), {})

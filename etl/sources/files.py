@@ -7,7 +7,7 @@ import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -15,12 +15,14 @@ from urllib.parse import unquote
 
 from pyarrow import fs
 
-from etl.core.errors import ConfigError, SourceError
+from etl.core.errors import BrokenPart, ConfigError, EtlError, SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
+
+    from etl.core.ports import EventBatch
 
 #: Object stores by the scheme of their URLs, as pyarrow names them.
 _SCHEMES = {
@@ -75,6 +77,8 @@ class File:
     mtime_ns: int
     #: Its path below the folder that ``source.path`` names.
     below: str = field(default="", compare=False)
+    #: Set where it is a folder that cannot be listed: why.
+    closed: str | None = None
 
     @property
     def listed(self) -> str:
@@ -133,16 +137,25 @@ def counted(files: int) -> str:
     return f"{files:,} file{'' if files == 1 else 's'}"
 
 
-def list_files(location: str, base: Path, endings: Collection[str], skip: Collection[str] = ()) -> list[File]:
+def list_files(
+    location: str, base: Path, endings: Collection[str], exclude: Collection[str] = ()
+) -> list[File]:
     """The files ``location`` means, sorted by path: see ``listing``."""
-    return list(listing(location, base, endings, skip).files)
+    return list(listing(location, base, endings, exclude=exclude).files)
 
 
-def listing(location: str, base: Path, endings: Collection[str], skip: Collection[str] = ()) -> Listing:
-    """The files ``location`` means, sorted by path, and what lies beside them.
+def listing(
+    location: str,
+    base: Path,
+    endings: Collection[str],
+    skip: Collection[str] = (),
+    exclude: Collection[str] = (),
+) -> Listing:
+    """The files ``location`` means, sorted by path, with folders that cannot be listed, and what lies beside them.
 
     In folders: those whose name has one of ``endings`` or no ending at all, without folders of a name in ``skip``
-    and without what others put beside data (``_aside``). A relative path starts at ``base``.
+    and without what others put beside data (``_aside``). A relative path starts at ``base``. ``exclude``: globs of what
+    to leave out, from the folder of ``location`` on, or of whole names.
     Raises ``SourceError`` if there is no such file, ``ConfigError`` for an unknown scheme and for the folder of a
     table whose log alone says which of its files count; no password is shown.
     """
@@ -150,9 +163,10 @@ def listing(location: str, base: Path, endings: Collection[str], skip: Collectio
     location = _shown(location)
     files: list[File] = []
     ignored: dict[str, list[str]] = {}
+    closed: dict[str, str] = {}
     try:
         _refuse_part_of_table(filesystem, path, location)
-        for info, below, named in _matching(filesystem, path):
+        for info, below, named in _matching(filesystem, path, closed):
             _refuse_table(below, location)
             reason = _aside(info, below, () if named else endings, skip) if below else None
             if reason is None:
@@ -161,9 +175,21 @@ def listing(location: str, base: Path, endings: Collection[str], skip: Collectio
                 ignored.setdefault(reason, []).append(prefix + info.path)
     except OSError as error:
         raise SourceError(f"cannot list source.path {location}: {error}") from error
-    if not files:
+    if not files and not closed:
         raise SourceError(f"source.path {location} matches no file{_where(location, prefix + path)}")
-    return Listing(sorted(files, key=lambda file: file.path), ignored)
+    files += [File(filesystem, folder, prefix + folder, 0, 0, closed=why) for folder, why in closed.items()]
+    globs = [_glob(pattern.lstrip("/"), "") for pattern in exclude]
+    excluded = [file.name for file in files if any(_excluded(file, path, glob) for glob in globs)]
+    left = [file for file in files if file.name not in set(excluded)]
+    ignored |= {"left out by source.exclude": excluded} if excluded else {}
+    return Listing(sorted(left, key=lambda file: file.path), ignored)
+
+
+def _excluded(file: File, path: str, glob: re.Pattern[str]) -> bool:
+    """Whether ``glob`` takes a file of ``path``: by its place in the folder that is meant, or by its whole name."""
+    roots = (path, _literal_part(path))
+    names = (*(file.path.removeprefix(root) for root in roots), file.name)
+    return any(glob.fullmatch(name.lstrip("/")) for name in names)
 
 
 def _refuse_table(below: str, location: str) -> None:
@@ -235,6 +261,58 @@ def _share(before: int, size: int, total: int, part: float) -> float:
     return (before + size * part) / total
 
 
+def each_read(files: Sequence[File], read: Callable[[File], Iterator[EventBatch]]) -> Iterator[EventBatch]:
+    """The batches of each file; those that cannot be read are raised at the end, together.
+
+    ``read``: the batches of a file. Raises ``ConfigError`` if no file could be read for mistakes in the config
+    alone, ``SourceError`` with ``parts`` for whatever is broken, and at once where their storage is unreachable.
+    """
+    broken: list[BrokenPart] = []
+    mistakes: list[ConfigError] = []
+    whole = False
+    for file, share in shares(files):
+        try:
+            _refuse_closed(file)
+            for batch in read(file):
+                whole = True
+                yield replace(batch, done=share(batch.done or 0.0))
+            whole = True
+        except ConfigError as error:
+            mistakes.append(error)
+            broken.append(_broken(file, error))
+        except SourceError as error:
+            _refuse_unreachable(file, error)
+            broken.append(_broken(file, error))
+    if mistakes and not whole and len(mistakes) == len(broken):
+        raise mistakes[0]
+    if broken:
+        raise SourceError.of(broken)
+
+
+def _refuse_closed(file: File) -> None:
+    if file.closed is not None:
+        raise SourceError(
+            f"{file.name} cannot be listed: {file.closed.rstrip('.')}. Allow it, and run again; nothing of the "
+            f"window is marked complete."
+        )
+
+
+def _broken(file: File, error: EtlError) -> BrokenPart:
+    mark: str | None = None
+    with suppress(OSError):
+        mark = f"{file.listed}|" if file.closed else file.mark
+    return BrokenPart(file.name, str(error), str(error), mark)
+
+
+def _refuse_unreachable(file: File, error: SourceError) -> None:
+    """Raise ``error`` as one of the whole source if it is the storage that does not answer."""
+    try:
+        if not file.local:
+            file.filesystem.get_file_info(file.path)
+    except OSError:
+        raise error from None
+
+
 def _shown(location: str) -> str:
     return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", location)
 
@@ -267,10 +345,12 @@ def located(location: str, base: Path) -> tuple[fs.FileSystem, str, str]:
     return filesystem, f"{bucket.rstrip('/')}/{key}".strip("/"), f"{scheme}://"
 
 
-def _matching(filesystem: fs.FileSystem, path: str) -> Iterator[tuple[fs.FileInfo, str, bool]]:
+def _matching(
+    filesystem: fs.FileSystem, path: str, closed: dict[str, str]
+) -> Iterator[tuple[fs.FileInfo, str, bool]]:
     """The files at ``path``, their paths below its folder, and whether it names their ending.
 
-    ``path`` is taken literally if something is there, else as a glob. A file it names outright lies below nothing.
+    Folders that cannot be listed, and why, go to ``closed``. ``path`` is taken literally if something is there, else as a glob. A file it names outright lies below nothing.
     """
     info = filesystem.get_file_info(path)
     if info.type == fs.FileType.File:
@@ -279,10 +359,35 @@ def _matching(filesystem: fs.FileSystem, path: str) -> Iterator[tuple[fs.FileInf
     root = path if info.type == fs.FileType.Directory else _literal_part(path)
     matches = _glob(path, root)
     names_ending = info.type != fs.FileType.Directory and "." in PurePosixPath(path).name
-    for found in filesystem.get_file_info(fs.FileSelector(root, allow_not_found=True, recursive=True)):
+    for found in _held(filesystem, root, closed):
         below = found.path.removeprefix(root).lstrip("/")
         if found.type == fs.FileType.File and (hit := matches.fullmatch(below)):
             yield found, below, names_ending and hit["folder"] is None
+
+
+def _held(filesystem: fs.FileSystem, root: str, closed: dict[str, str]) -> Iterable[fs.FileInfo]:
+    """Everything below ``root`` that can be listed."""
+    selected = fs.FileSelector(root, allow_not_found=True, recursive=True)
+    try:
+        infos: list[fs.FileInfo] = filesystem.get_file_info(selected)
+    except PermissionError:
+        return _walk(filesystem, root, closed)
+    return infos
+
+
+def _walk(filesystem: fs.FileSystem, root: str, closed: dict[str, str]) -> Iterator[fs.FileInfo]:
+    """The same, folder by folder. Raises ``OSError`` if ``root`` itself cannot be listed."""
+    folders = [root]
+    for folder in folders:
+        try:
+            held = filesystem.get_file_info(fs.FileSelector(folder))
+        except PermissionError as error:
+            if folder == root:
+                raise
+            closed[folder] = str(error)
+            continue
+        folders += [info.path for info in held if info.type == fs.FileType.Directory]
+        yield from held
 
 
 def _literal_part(path: str) -> str:

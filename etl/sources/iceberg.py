@@ -99,6 +99,12 @@ class IcebergSource:
             files = sum(1 for _ in table.scan().plan_files())
             return (f"snapshot {snapshot.snapshot_id} of {self._name}: {counted(files)} to read",)
 
+    def missing(self, origins: Collection[str]) -> set[str]:
+        """See ``Source.missing``."""
+        with self._errors():
+            held = {str(task.file.file_path) for task in self._open().scan().plan_files()}
+        return set(origins) - held
+
     def newest(self) -> datetime | None:
         """None: statistics are in manifests, which are not cheap to read."""
         return None

@@ -188,6 +188,8 @@ def _reason(error: Exception) -> str:
         return "the line is no UTF-8"
     if isinstance(error, msgspec.ValidationError | TypeError):
         return "the line is no JSON object"
+    if isinstance(error, json.JSONDecodeError):  # which counts the lines of the line
+        return f"the line is no JSON: {error.msg} at character {error.pos + 1}"
     return f"the line is no JSON: {error}"
 
 

@@ -12,7 +12,6 @@ import io
 import re
 import zlib
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, cast
@@ -20,7 +19,7 @@ from typing import IO, TYPE_CHECKING, cast
 from etl.core.errors import SourceError
 from etl.core.layouts import DEFAULT_CURSOR
 from etl.sources.cursors import no_cursor
-from etl.sources.files import list_files, listing, shares, unread
+from etl.sources.files import each_read, list_files, listing, unread
 from etl.sources.footers import surely_outside
 from etl.sources.lines import LineReader, keys_of, lines
 from etl.sources.rows import batches_of
@@ -52,13 +51,20 @@ class LogsSource:
     """JSON lines at ``path``: a file, folder, glob or ``s3://``, ``gs://``, ``az://`` URL (``Source``).
 
     ``cursor``: the top-level key windows are cut on, by default ``receivedAt``. A relative ``path`` starts at
-    ``base``. A line that is no JSON object is reported as unreadable, and the reading goes on.
+    ``base``; ``exclude``: globs of files to leave out. A line that is no JSON object is reported as unreadable, and the
+    reading goes on.
     """
 
     def __init__(
-        self, path: str, *, cursor: str | None = None, batch_rows: int = 50_000, base: Path = Path()
+        self,
+        path: str,
+        *,
+        cursor: str | None = None,
+        batch_rows: int = 50_000,
+        base: Path = Path(),
+        exclude: Collection[str] = (),
     ) -> None:
-        self._path, self._base = path, base
+        self._path, self._base, self._exclude = path, base, exclude
         self._cursor = cursor or DEFAULT_CURSOR["segment"]
         self._batch_rows = batch_rows
 
@@ -72,44 +78,58 @@ class LogsSource:
 
         Each top-level key asked for is a column: strings, or ``pa.json_()`` if it is an object's or some line has
         anything but a string there. When the whole event is asked for, it is the one column ``$``.
-        Raises ``ConfigError`` if the first lines read lack the cursor, ``SourceError`` if a file cannot be read
-        or ``path`` matches nothing at all.
+        Raises ``ConfigError`` if the first lines read lack the cursor; ``SourceError``, after all others were read, for
+        files that cannot be, and at once if ``path`` matches nothing at all.
         """
         files = unread([file for file in self._files() if not self._outside(file, window)], done)
-        if files:
-            self._look_for_cursor(files[0])
+        self._look_for_cursor(files)
         reader = LineReader(_keys(paths), self._cursor)
-        for file, share in shares(files):
-            parts = self._parts(file, reader)
-            mark = _mark(file)
-            for batch in batches_of(parts, "segment", self._cursor, window, origin=file.name, mark=mark):
-                yield replace(batch, done=share(0.0))  # how long a file is unpacked shows at its end
+        yield from each_read(files, lambda file: self._file_batches(file, reader, window))
 
     def check(self) -> None:
         """Reads the first lines of the first file and looks for the cursor."""
-        self._look_for_cursor(self._files()[0])
+        self._look_for_cursor(self._files()[:1], strict=True)
 
     def seen(self) -> Sequence[str]:
         """How many files there are, and which beside them are ignored."""
-        return list(listing(self._path, self._base, ENDINGS).summary())
+        return list(listing(self._path, self._base, ENDINGS, exclude=self._exclude).summary())
 
     def newest(self) -> datetime | None:
         """None: to know it, every file would have to be read."""
         return None
 
+    def missing(self, origins: Collection[str]) -> set[str]:
+        """See ``Source.missing``."""
+        return set(origins) - {file.name for file in self._files()}
+
     def _files(self) -> list[File]:
-        return list_files(self._path, self._base, ENDINGS)
+        return list_files(self._path, self._base, ENDINGS, self._exclude)
+
+    def _file_batches(self, file: File, reader: LineReader, window: Window) -> Iterator[EventBatch]:
+        mark = _mark(file)
+        # How long a file is unpacked shows at its end: its batches say nothing of ``done``.
+        yield from batches_of(
+            self._parts(file, reader), "segment", self._cursor, window, origin=file.name, mark=mark
+        )
 
     def _parts(self, file: File, reader: LineReader) -> Iterator[Part]:
         with _opened(file) as stream:
             for batch in lines(stream, self._batch_rows, _BATCH_BYTES):
                 yield reader.read(batch, file.name)
 
-    def _look_for_cursor(self, file: File) -> None:
-        with _opened(file) as stream:
-            keys = keys_of(next(lines(stream, 1000, 2**20), []))
-        if keys and self._cursor not in keys:
-            raise no_cursor(self._cursor, keys, file.name)
+    def _look_for_cursor(self, files: Sequence[File], *, strict: bool = False) -> None:
+        """In the first of ``files`` that can be read; or, where ``strict``, that is."""
+        for file in files:
+            try:
+                with _opened(file) as stream:
+                    keys = keys_of(next(lines(stream, 1000, 2**20), []))
+            except SourceError:
+                if strict:
+                    raise
+                continue
+            if keys and self._cursor not in keys:
+                raise no_cursor(self._cursor, keys, file.name)
+            return
 
     def _outside(self, file: File, window: Window) -> bool:
         """Whether the file's folder says that all its lines were received outside ``window``."""

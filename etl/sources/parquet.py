@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
-from etl.core.errors import ConfigError, SourceError
 from etl.core.layouts import RESERVED, detect_layout, flat_column, needed_columns
 from etl.sources.cursors import check_cursor_type, find_cursor
-from etl.sources.files import listing, shares, unread
+from etl.sources.files import each_read, listing, unread
 from etl.sources.footers import (
     CLOCK_KEYS,
     named_for_receipt,
@@ -62,8 +61,8 @@ class ParquetSource:
 
     ``layout``: ``auto`` tells it for each file by its columns. ``partitions``: ``received`` where folders named for a
     time are named for when Segment received the events in them; ``auto``: only those of Segment's data lakes are.
-    ``cursor``: the column windows are cut on, by default ``receivedAt`` or ``received_at``. A relative ``path`` starts at ``base``. Credentials of object
-    stores come from their usual places.
+    ``cursor``: the column windows are cut on, by default ``receivedAt`` or ``received_at``. A relative ``path``
+    starts at ``base``. ``exclude``: globs of files to leave out. Credentials of object stores come from their usual places.
     """
 
     def __init__(
@@ -75,8 +74,9 @@ class ParquetSource:
         cursor: str | None = None,
         batch_rows: int = 50_000,
         base: Path = Path(),
+        exclude: Collection[str] = (),
     ) -> None:
-        self._path, self._base = path, base
+        self._path, self._base, self._exclude = path, base, exclude
         self._layout, self._partitions, self._cursor = layout, partitions, cursor
         self._batch_rows = batch_rows
 
@@ -88,27 +88,22 @@ class ParquetSource:
     ) -> Iterator[EventBatch]:
         """See ``Source.batches``: file by file in order of their names; a mark tells a file's version.
 
-        Raises ``ConfigError`` if the first file read has no cursor column, ``SourceError`` if a later one has
-        none, if a file cannot be read, or if ``path`` matches nothing at all.
+        Raises ``ConfigError`` if no file has the cursor column; ``SourceError``, after all others were read, for
+        files that lack it or cannot be read, and at once if ``path`` matches nothing at all.
         """
-        begun = False
         files = unread([f for f in self._list().files if not self._outside(f, window)], done)
-        for file, share in shares(files):
-            try:
-                for batch in self._file_batches(file, window, paths):
-                    begun = True
-                    yield replace(batch, done=share(batch.done or 0.0))
-            except ConfigError as error:
-                if begun:  # events may have been sent by now, so this is no usage error any more
-                    raise SourceError(str(error)) from error
-                raise
+        yield from each_read(files, lambda file: self._file_batches(file, window, paths))
 
     def check(self) -> None:
         """Opens the first and the last file and looks for the cursor column."""
         files = self._list().files
-        for file in {files[0], files[-1]}:
+        for file in {*files[:1], *files[-1:]}:
             with opened(file) as parquet:
                 self._shape(file, parquet)
+
+    def missing(self, origins: Collection[str]) -> set[str]:
+        """See ``Source.missing``."""
+        return set(origins) - {file.name for file in self._list().files}
 
     def seen(self) -> Sequence[str]:
         """How many files there are, which beside them are ignored, and which folders are taken for what."""
@@ -217,7 +212,7 @@ class ParquetSource:
         return None
 
     def _list(self) -> Listing:
-        return listing(self._path, self._base, ENDINGS, skip=_NOT_DATA)
+        return listing(self._path, self._base, ENDINGS, skip=_NOT_DATA, exclude=self._exclude)
 
 
 #: What is said of folders, by what they are taken for.

@@ -112,7 +112,7 @@ def find_table(tables: Iterable[str], asked: str) -> str | None:
 def no_table(schema: str, asked: str, tables: Sequence[str]) -> ConfigError:
     """What to raise for a table that is not there."""
     near = difflib.get_close_matches(asked.lower(), [name.lower() for name in tables], n=3)
-    hint = f"; did you mean {', '.join(near)}?" if near else ""
+    hint = f"; did you mean {', '.join(near)}?" if near else " that the user of source.url may see"
     return ConfigError(f"source.tables: schema {schema} has no table {asked!r}{hint}")
 
 

@@ -7,14 +7,18 @@ spells them.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
+import sqlalchemy as sa
 
-from etl.core.errors import ConfigError, SourceError
-from etl.core.layouts import RESERVED, find_column, flat_holder, needed_columns, object_columns
+from etl.core.errors import BrokenPart, ConfigError, EtlError, SourceError
+from etl.core.layouts import RESERVED, find_column, flat_holder, needed_columns, object_columns, snake_case
 from etl.core.ports import EventBatch
 from etl.core.windows import Window
 from etl.sources import statements
@@ -27,9 +31,7 @@ from etl.sources.rows import Part, batches_of, positions
 from etl.sources.statements import TRACKS, Table, find_table, no_table, tables_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
-
-    import sqlalchemy as sa
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from etl.core import layouts as events
     from etl.sources.dialects import Column
@@ -48,6 +50,7 @@ class WarehouseSource:
     ``schemas`` and ``tables``: the tables of these events in each of the schemas, ``"*"`` = all that ``tracks``
     names; or ``query``: the path of a SQL file that binds ``:since`` and ``:until``. ``cursor``: the column
     windows are cut on, by default ``received_at``. ``fast``: whether to let a driver fetch Arrow where it can.
+    ``exclude``: names or globs of tables to leave out.
     """
 
     def __init__(
@@ -60,7 +63,9 @@ class WarehouseSource:
         cursor: str | None = None,
         batch_rows: int = 50_000,
         fast: bool = True,
+        exclude: Collection[str] = (),
     ) -> None:
+        self._exclude = exclude
         self._database = Database(url)
         self._schemas, self._tables = tuple(schemas or ()), tables or ()
         self._query = None if query is None else Query(self._database, query, cursor)
@@ -77,8 +82,9 @@ class WarehouseSource:
         """See ``Source.batches``: table by table; a mark tells how many rows an hour or day has, and which.
 
         Rows whose cursor is null lie in no window and are not read. A path that no table has a column for is
-        warned about once. Raises ``ConfigError`` for a schema, table or cursor that is not there, ``SourceError``
-        for whatever stops the reading.
+        warned about once. Raises ``ConfigError`` for a schema, table or cursor that is not there if no table can be
+        read; ``SourceError`` for whatever stops the reading, and, after all others were read, for tables that are not
+        there or cannot be read.
         """
         if window.empty:
             return
@@ -86,11 +92,16 @@ class WarehouseSource:
             if self._query is not None:
                 yield from self._query.batches(window, self._batch_rows, fast=self._fast)
                 return
-            chosen = self._chosen(window)
+            chosen, broken = self._chosen(window)
             _warn_of_missing(paths or (), chosen)
             for table, tracks in chosen:
-                borrowed = _borrowed(table, tracks, table.cursor(self._cursor), paths)
-                yield from self._table_batches(table, borrowed, window, paths, done)
+                try:
+                    yield from self._table_batches(table, tracks, window, paths, done)
+                except SourceError as error:
+                    self._refuse_unreachable(error)
+                    broken.append(_broken(table.origin, str(error)))
+            if broken:
+                raise SourceError.of(broken)
 
     def check(self) -> None:
         """Looks at the catalog, or at the query's columns, and has each table asked for no rows."""
@@ -100,7 +111,10 @@ class WarehouseSource:
             if self._query is not None:
                 self._query.check(nothing)
                 return
-            for table, _ in self._chosen(Window(now - _DAY, now)):
+            chosen, broken = self._chosen(Window(now - _DAY, now))
+            if broken:
+                raise ConfigError([part.message for part in broken])
+            for table, _ in chosen:
                 cursor = table.cursor(self._cursor)
                 self._rows(statements.events(self._database, table, [cursor], cursor, nothing), table)
 
@@ -117,35 +131,84 @@ class WarehouseSource:
     def _newest_of(self, schema: str) -> Iterator[datetime | None]:
         held = tables_of(self._database, schema)
         tracks = find_table(held, TRACKS)
-        for table in [held[tracks]] if tracks else self._listed(schema, held):
+        listed = [find_table(held, asked) for asked in self._tables]
+        for table in [held[name] for name in ([tracks] if tracks else listed) if name]:
             statement = statements.newest(self._database, table, table.cursor(self._cursor))
             yield from (_moment(row[0]) for row in self._rows(statement, table))
 
     # -------------------------------------------------------------------------------------- which tables
 
-    def _chosen(self, window: Window) -> list[tuple[Table, Table | None]]:
-        """The tables to read, each with a cursor, and the ``tracks`` of their schema."""
+    def missing(self, origins: Collection[str]) -> set[str]:
+        """See ``Source.missing``."""
+        with self._database.in_use():
+            read = {name.lower() for schema in self._schemas for name in self._readable(schema)}
+        return {origin for origin in origins if origin.lower() not in read or self._excluded(origin)}
+
+    def _readable(self, schema: str) -> Iterator[str]:
+        """The tables of ``schema`` that are there and may be asked for."""
+        held = tables_of(self._database, schema)
+        names = held if self._tables == "*" else {find_table(held, asked) for asked in self._tables}
+        yield from (held[name].origin for name in names if name is not None)
+
+    def _chosen(self, window: Window) -> tuple[list[tuple[Table, Table | None]], list[BrokenPart]]:
+        """The tables to read, each with a cursor, and the ``tracks`` of their schema; and what cannot be read.
+
+        Raises ``ConfigError`` if nothing can be read for mistakes in the config.
+        """
         chosen: list[tuple[Table, Table | None]] = []
+        broken: list[BrokenPart] = []
+        mistakes: list[ConfigError] = []
         for schema in self._schemas:
             held = tables_of(self._database, schema)
             tracks = held.get(find_table(held, TRACKS) or "")
-            listed = self._tables != "*"
-            tables = self._listed(schema, held) if listed else self._named_by(tracks, schema, held, window)
-            chosen += [(table, tracks) for table in tables]
-        for table, _ in chosen:
-            table.cursor(self._cursor)
-        return chosen
+            found, absent = self._asked(tracks, schema, held, window)
+            for asked, error in absent.items():
+                mistakes += [error] if isinstance(error, ConfigError) else []
+                broken.append(_broken(f"{schema}.{snake_case(asked)}", str(error)))
+            for table in found:
+                try:
+                    table.cursor(self._cursor)
+                    chosen.append((table, tracks))
+                except ConfigError as error:
+                    mistakes.append(error)
+                    broken.append(_broken(table.origin, str(error)))
+        if mistakes and not chosen:
+            raise mistakes[0]
+        return chosen, broken
 
-    def _listed(self, schema: str, held: Mapping[str, Table]) -> list[Table]:
-        found = {asked: find_table(held, asked) for asked in self._tables}
-        for asked, name in found.items():
-            if name is None:
-                raise no_table(schema, asked, list(held))
-        return [held[name] for name in dict.fromkeys(found.values()) if name is not None]
+    def _asked(
+        self, tracks: Table | None, schema: str, held: Mapping[str, Table], window: Window
+    ) -> tuple[list[Table], dict[str, EtlError]]:
+        """The tables asked for in ``schema``, and why those that are not there are not."""
+        why: Callable[[str], EtlError]
+        if self._tables == "*":
+            found = self._named_by(tracks, schema, held, window)
+            why = partial(_unnamed, schema, tracks)
+        else:
+            found = {asked: find_table(held, asked) for asked in self._tables}
+            why = partial(no_table, schema, tables=list(held))
+        kept = {
+            asked: name for asked, name in found.items() if not self._excluded(f"{schema}.{name or asked}")
+        }
+        absent: dict[str, EtlError] = {asked: why(asked) for asked, name in kept.items() if name is None}
+        return [held[name] for name in dict.fromkeys(filter(None, kept.values()))], absent
+
+    def _excluded(self, origin: str) -> bool:
+        name = origin.rpartition(".")[2].lower()
+        globs = [asked.lower() for pattern in self._exclude for asked in (pattern, snake_case(pattern))]
+        return any(fnmatchcase(name, glob) or fnmatchcase(origin.lower(), glob) for glob in globs)
+
+    def _refuse_unreachable(self, error: SourceError) -> None:
+        """Raise ``error`` if it is the warehouse that does not answer, and not one of its tables."""
+        try:
+            self._database.rows(sa.text("SELECT 1"), "the warehouse")
+        except SourceError:
+            raise error from None
 
     def _named_by(
         self, tracks: Table | None, schema: str, held: Mapping[str, Table], window: Window
-    ) -> list[Table]:
+    ) -> dict[str, str | None]:
+        """Event name → its table, None where there is none; in the order of the tables' names."""
         if tracks is None:
             raise ConfigError(
                 f'source.tables is "*", but schema {schema} has no table {TRACKS}: list the tables to read'
@@ -156,25 +219,20 @@ class WarehouseSource:
         cursor = tracks.cursor(self._cursor)
         rows = self._rows(statements.event_names(self._database, tracks, event, cursor, window), tracks)
         named = {str(row[0]): find_table(held, str(row[0])) for row in rows if row[0] is not None}
-        if missing := sorted(event for event, name in named.items() if name is None):
-            raise SourceError(
-                f"schema {schema} has no table for {', '.join(missing)}, which {tracks.origin} names: the "
-                f"properties of these events cannot be read. Run again once the tables are there, or list in "
-                f"source.tables which to read."
-            )
-        return [held[name] for name in sorted({name for name in named.values() if name})]
+        return dict(sorted(named.items(), key=lambda pair: pair[1] or pair[0]))
 
     # ---------------------------------------------------------------------------------------- their rows
 
     def _table_batches(
         self,
         table: Table,
-        borrowed: _Borrowed | None,
+        tracks: Table | None,
         window: Window,
         paths: Collection[events.Path] | None,
         done: Collection[str],
     ) -> Iterator[EventBatch]:
         cursor = table.cursor(self._cursor)
+        borrowed = _borrowed(table, tracks, cursor, paths)
         self._refuse_other_units(table, cursor)
         names = set(needed_columns(table.shape, "warehouse", paths, cursor.name)) - {statements.PARTITION}
         columns = [column for column in table.columns if column.name in names]
@@ -268,6 +326,20 @@ def _borrowed(
 
 def _shared(name: str) -> bool:
     return (name in RESERVED and not name.startswith("_")) or name.startswith("context_")
+
+
+def _broken(origin: str, message: str) -> BrokenPart:
+    """A table that cannot be read, as it is now: a mark of its reason, for it has none of its own."""
+    digest = hashlib.blake2b(message.encode(), digest_size=12).hexdigest()
+    return BrokenPart(origin, message, message, f"{origin}|broken|{digest}")
+
+
+def _unnamed(schema: str, tracks: Table | None, event: str) -> SourceError:
+    where = f"{schema}.{TRACKS}" if tracks is None else tracks.origin
+    return SourceError(
+        f"schema {schema} has no table for {event}, which {where} names: the properties of these events cannot be "
+        f"read. Run again once the table is there, or list in source.tables which to read."
+    )
 
 
 def _warn_of_missing(paths: Collection[events.Path], chosen: Sequence[tuple[Table, Table | None]]) -> None:

@@ -93,6 +93,13 @@ def keep_version(connection: sa.Connection, plan: RunPlan, version: Subscription
         connection.execute(subscription_versions.insert().values(new))
 
 
+def pipelines(connection: sa.Connection, account: str) -> list[str]:
+    """Those that have run for the account."""
+    column = subscription_versions.c.pipeline
+    query = sa.select(column).distinct().where(subscription_versions.c.account == account)
+    return sorted(connection.execute(query).scalars())
+
+
 def versions(connection: sa.Connection, pipeline: str, account: str) -> list[SubscriptionVersion]:
     """Every version that a run of the pipeline for the account has recorded, in the order of their first runs."""
     table = subscription_versions
@@ -107,23 +114,25 @@ def versions(connection: sa.Connection, pipeline: str, account: str) -> list[Sub
 
 # --------------------------------------------------------------------------------------------- inputs
 
+#: Inputs that are kept for the account, under a pipeline without a name.
+OF_THE_ACCOUNT = frozenset({"host"})
+
 
 def inputs_of(connection: sa.Connection, pipeline: str, account: str) -> dict[tuple[str, str], str]:
     """(input, name) → what the config of the last run said of it."""
-    rows = connection.execute(sa.select(inputs).where(_mine(inputs, pipeline, account)))
+    mine = inputs.c.pipeline.in_([pipeline, ""]) & (inputs.c.account == account)
+    rows = connection.execute(sa.select(inputs).where(mine))
     return {(row.input, row.name): row.value for row in rows}
 
 
 def keep_inputs(connection: sa.Connection, plan: RunPlan) -> None:
     """Write down what the plan's config says; what it does not speak of stays."""
-    mine = _mine(inputs, plan.pipeline, plan.account)
-    for (name_of_input, name), value in plan.inputs.items():
-        connection.execute(
-            inputs.delete().where(mine, inputs.c.input == name_of_input, inputs.c.name == name)
-        )
+    for (what, name), value in plan.inputs.items():
+        pipeline = "" if what in OF_THE_ACCOUNT else plan.pipeline
+        key = {"pipeline": pipeline, "account": plan.account, "input": what, "name": name}
+        connection.execute(inputs.delete().where(*(inputs.c[column] == part for column, part in key.items())))
         if value is not None:
-            row = {**_of(plan), "input": name_of_input, "name": name, "value": value}
-            connection.execute(inputs.insert().values(row))
+            connection.execute(inputs.insert().values(**key, value=value))
 
 
 # ---------------------------------------------------------------------------------------------- marks

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from etl.core.outcomes import HELD
-from etl.core.ports import DeadLetter, HeldLetter
+from etl.core.ports import BrokenLetter, DeadLetter, HeldLetter
 from etl.state.schema import dead_letters, take_numbers
 from etl.state.sent_log.rows import restored, storable
 
@@ -40,15 +40,17 @@ class Sighting:
 def same(pipeline: str, account: str, letter: DeadLetter) -> bytes:
     """16 bytes, equal for letters that are the same one.
 
-    The pair (by message id, else by place) and what befell it; of a pair that was mapped the id and content tell
+    The pair (by message id, else by place) and what befell it; of a pair that was mapped the id and content say
     more than the wording of the reason, of one that was not the reason is all there is.
     """
-    # In a warehouse the row is the place in a query's answer: only with the cursor it tells events apart.
+    # In a warehouse the row is the place in a query's answer: only with the cursor it names one event.
     at = letter.cursor.isoformat() if letter.cursor else None
-    place = [letter.message_id] if letter.message_id else [letter.origin, letter.row, at]
+    # Rows of pairs counted from 0 once, and the letters of that time are to stay the same ones.
+    row = letter.row if letter.outcome == "unreadable" else letter.row - 1
+    place = [letter.message_id] if letter.message_id else [letter.origin, row, at]
     trouble = [letter.transaction_id, letter.digest]
-    if letter.outcome in ("rejected", "unreadable"):
-        trouble = [letter.stage, letter.reason]
+    if letter.outcome in ("rejected", "unreadable", "broken"):
+        trouble = [letter.stage, letter.reason, *([letter.digest] if letter.digest else [])]
     content = [pipeline, account, letter.subscription, letter.outcome, *trouble, *place]
     text = "\n".join(storable(repr(part)) for part in content)
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
@@ -173,6 +175,21 @@ def discarded(connection: sa.Connection, pipeline: str, account: str) -> frozens
     return frozenset((restored(name), restored(id_)) for name, id_ in connection.execute(query))
 
 
+def broken_parts(connection: sa.Connection, pipeline: str, account: str) -> list[BrokenLetter]:
+    """Letters of parts of the source that could not be read: open, or discarded."""
+    columns = dead_letters.c
+    query = sa.select(dead_letters).where(
+        columns.pipeline == pipeline, columns.account == account, columns.status.in_(("open", "discarded")),
+        columns.outcome == "broken",
+    )  # fmt: skip
+    return [
+        BrokenLetter(
+            row.letter, restored(row.origin), restored(row.reason), row.digest, row.status == "discarded"
+        )
+        for row in connection.execute(query)
+    ]
+
+
 def close(
     connection: sa.Connection, letters: Iterable[int], status: str, now: datetime, *,
     why: str | None, drop_body: bool = False,
@@ -202,7 +219,7 @@ def say(connection: sa.Connection, pipeline: str, account: str, now: datetime) -
 
 
 def erase(connection: sa.Connection, of: Mapping[str, str | None], now: datetime) -> int:
-    """Close the letters with these ids and drop everything in them that tells of the event; how many."""
+    """Close the letters with these ids and drop everything in them that is of the event; how many."""
     columns = dead_letters.c
     mine = [columns[name] == storable(value) for name, value in of.items() if value is not None]
     gone = dict.fromkeys(("message_id", "transaction_id", "customer_id", "event", "body"))

@@ -52,11 +52,19 @@ def _keep_what_was_said(connection: sa.Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
+def _count_rows_from_1(connection: sa.Connection) -> None:
+    """4 → 5: the rows of letters count from 1, as those of unreadable rows did before."""
+    columns = schema.dead_letters.c
+    update = schema.dead_letters.update().where(columns.outcome != "unreadable")
+    connection.execute(update.values(row=columns.row + 1))
+
+
 #: Version → what makes the next version of it, in the transaction of the caller.
 STEPS: Mapping[int, Callable[[sa.Connection], None]] = {
     1: _index_by_key,
     2: _keep_inputs,
     3: _keep_what_was_said,
+    4: _count_rows_from_1,
 }
 
 

@@ -1,6 +1,6 @@
-"""A renamed subscription keeps its books: versions, touched windows, intervals and dead letters go on under its new name.
+"""Renamed subscriptions and pipelines keep their books: all of it goes on under the new name.
 
-What was sent and the counts of runs stay under the name that they were sent and counted under.
+Only what was sent, and the counts of runs, stay under the subscription name that they were sent and counted under.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from etl.core.windows import Window, merge
 from etl.state.dead_letters import letter_of, parts, same
-from etl.state.schema import dead_letters, intervals, subscription_versions, touches
+from etl.state.schema import dead_letters, inputs, intervals, runs, subscription_versions, touches
 from etl.state.sent_log.rows import storable
 
 if TYPE_CHECKING:
@@ -22,12 +22,16 @@ if TYPE_CHECKING:
 
 
 def rename(connection: sa.Connection, plan: RunPlan) -> None:
-    """Everything under a name of ``plan.renames`` goes to its new one, all at once, so that two can swap theirs.
+    """Take over the pipeline ``plan.takes_over``, then let everything under a name of ``plan.renames`` have its new one.
 
-    What the new name has of its own stays, joined with it. Needs the writer lock.
+    All at once, so that two can swap theirs; what a new name has of its own stays, joined with it. The new pipeline has
+    nothing yet. Needs the writer lock.
     """
-    if not plan.renames:
+    if not (plan.renames or plan.takes_over):
         return
+    for table in (runs, intervals, touches, subscription_versions, inputs) if plan.takes_over else ():
+        where = (table.c.pipeline == plan.takes_over) & (table.c.account == plan.account)
+        connection.execute(table.update().where(where).values(pipeline=plan.pipeline))
     _move_windows(connection, plan, intervals, "subscription")
     _move_windows(connection, plan, touches, "name")
     _move_versions(connection, plan)
@@ -83,7 +87,9 @@ def _joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> Mapping[str, An
 def _move_letters(connection: sa.Connection, plan: RunPlan) -> None:
     """Under hashes of the new name. The letter of a pair that has one there already stays behind, resolved."""
     columns = dead_letters.c
-    where = _mine(plan, dead_letters) & columns.subscription.in_(sorted(map(storable, plan.renames)))
+    where = (columns.pipeline == (plan.takes_over or plan.pipeline)) & (columns.account == plan.account)
+    if not plan.takes_over:
+        where &= columns.subscription.in_(sorted(map(storable, plan.renames)))
     numbers = list(connection.execute(sa.select(columns.letter).where(where)).scalars())
     moves: list[dict[str, Any]] = []
     for some in parts(numbers):
@@ -100,7 +106,8 @@ def _move_letters(connection: sa.Connection, plan: RunPlan) -> None:
     taken = _letters_of(connection, [m["hash"] for m in moves])
     free = [m for m in moves if m["hash"] not in taken]
     if free:
-        connection.execute(change.values(same=sa.bindparam("hash"), subscription=sa.bindparam("to")), free)
+        values = {"same": sa.bindparam("hash"), "subscription": sa.bindparam("to"), "pipeline": plan.pipeline}
+        connection.execute(change.values(values), free)
     met = [
         {"number": m["number"], "hash": m["old"], "why": _met(m, taken)} for m in moves if m["hash"] in taken
     ]
@@ -111,7 +118,7 @@ def _move_letters(connection: sa.Connection, plan: RunPlan) -> None:
 
 def _moved(plan: RunPlan, row: Any) -> dict[str, Any]:
     letter = letter_of(row)
-    new = plan.renames[letter.subscription]
+    new = plan.renames.get(letter.subscription, letter.subscription)
     return {
         "number": row.letter,
         "old": bytes(row.same),

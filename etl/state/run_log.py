@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import sqlalchemy as sa
 
-    from etl.core.ports import Content, DeadLetter, HeldLetter, RunPlan
+    from etl.core.ports import BrokenLetter, Content, DeadLetter, HeldLetter, RunPlan
     from etl.core.report import Counts
     from etl.state.database import Database
 
@@ -80,6 +80,11 @@ class View:
         """
         with self._looking() as connection:
             return letters.discarded(connection, self._plan.pipeline, self._plan.account)
+
+    def broken_parts(self) -> list[BrokenLetter]:
+        """Letters of parts of the source that could not be read: open, or discarded."""
+        with self._looking() as connection:
+            return letters.broken_parts(connection, self._plan.pipeline, self._plan.account)
 
 
 class Run(View):
@@ -159,7 +164,7 @@ class Run(View):
             released,
             "resolved",
             now,
-            why=f"sent by run {self.run_id}",
+            why=f"settled by run {self.run_id}",
             drop_body=not self._keep_events,
         )
         return letters.record(connection, found, seen) if found else Counter()
@@ -190,15 +195,30 @@ class Run(View):
         if not self._ended:
             self._stop(None, error, forget_letters=False)
 
-    def stop(self, counts: Counts, error: BaseException, *, forget_letters: bool = False) -> None:
+    def stop(
+        self,
+        counts: Counts,
+        error: BaseException,
+        *,
+        forget_letters: bool = False,
+        marks: Collection[str] = (),
+    ) -> None:
         """End an incomplete run; where the database cannot take even that, the next one sees that it is dead.
 
-        ``forget_letters`` drops the dead letters that it newly recorded (circuit breaker).
+        ``forget_letters`` drops the dead letters that it newly recorded (circuit breaker). ``marks``: parts that were
+        read whole, and all of whose pairs came to an end.
         """
         # A commit whose answer was lost may have happened: its counts are in the row, together with its ids.
-        self._stop(None if self._lost else counts, error, forget_letters=forget_letters)
+        self._stop(None if self._lost else counts, error, forget_letters=forget_letters, marks=marks)
 
-    def _stop(self, counts: Counts | None, error: BaseException, *, forget_letters: bool) -> None:
+    def _stop(
+        self,
+        counts: Counts | None,
+        error: BaseException,
+        *,
+        forget_letters: bool,
+        marks: Collection[str] = (),
+    ) -> None:
         values: dict[str, Any] = {"status": "stopped", "ended": self._now(), "error": _describe(error)}
         self._ended = True
         with suppress(EtlError), self._mutex, self._database.transaction() as connection:
@@ -208,6 +228,7 @@ class Run(View):
             if counts is not None:
                 counts.forget_letters(gone)
                 values["counts"] = _json(counts)
+            ledger.keep_marks(connection, self._plan, marks, self._now())
             self._fence(connection, values)
 
     @contextmanager

@@ -1,6 +1,6 @@
 """The tables of the state database, the same in every kind of database. Times are int64 microseconds since 1970, UTC.
 
-``docs/state.md`` tells what each table is for and what always holds between them.
+``docs/state.md`` says what each table is for and what always holds between them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
 #: The version of this schema; ``migrations`` brings older databases up to it.
-VERSION = 4
+VERSION = 5
 
 #: Options for the execution of a query whose answer is mostly bytes: filters, and parts of indexes.
 IN_BINARY = {"in_binary": True}

@@ -133,6 +133,11 @@ class StateStore(Archive):
         with self.database.reading() as connection:
             return ledger.touched(connection, pipeline, account)
 
+    def pipelines(self, account: str) -> list[str]:
+        """Those that have run for ``account``."""
+        with self.database.reading() as connection:
+            return ledger.pipelines(connection, account)
+
     def inputs(self, pipeline: str, account: str) -> dict[tuple[str, str], str]:
         """(input, name) → what the config of the last run said; see ``etl.pipeline.versions``."""
         with self.database.reading() as connection:

@@ -33,7 +33,7 @@ def test_list_counts_by_reason_and_shows_no_content(billed: Workspace, command: 
     said = command("dead-letters", "list")
     assert said.code == 0
     assert "1  rejected   The root value is missing the required field 'customer_id'.\n" in said.out
-    assert "a.parquet:1" in said.out
+    assert "a.parquet:2" in said.out
     assert "region" not in said.out
 
 

@@ -61,7 +61,7 @@ CASES = {
         "1: pipeline is missing",
     ],
     SMALLEST + "zebra: 1\n": [
-        "6: zebra is not a known key; known here: pipeline, retired, source, subscriptions, destination, state, limits, breaker, alarms, metrics, notify"
+        "6: zebra is not a known key; known here: pipeline, was, retired, source, subscriptions, destination, state, limits, breaker, alarms, metrics, notify, report"
     ],
     destination("acount: x"): ['5: destination.acount is not a known key; did you mean "account"?'],
     subscription("name: A, form: 2026-01-01"): [
@@ -119,7 +119,7 @@ CASES = {
         "2: source.batch_rows should be a whole number, but is .inf",
     ],
     source("url: x"): [
-        "2: source.url is not a known key; known here: cursor, start, overlap, batch_rows, type, path, layout, partitions"
+        "2: source.url is not a known key; known here: cursor, start, overlap, batch_rows, type, exclude, path, layout, partitions"
     ],
     warehouse(""): ["2: source should have schema and tables, or a query"],
     warehouse("schema: a"): ["2: source should have schema and tables, or a query"],

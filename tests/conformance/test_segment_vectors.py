@@ -39,13 +39,15 @@ def test_a_case_gives_what_segment_gave(case: Vector):
 
 
 def test_reasons_are_segments_own_words():
-    """Wherever Segment's message is no V8 or liquidjs wording, the reason is that message, word for word."""
+    """Wherever Segment's message is no wording of V8's, the reason is that message, word for word."""
     stages = {"mapping", "schema", "serialize"}
     failing = [c for c in EXACT if c.expect["error"] and c.expect["error"]["stage"] in stages]
     differ = []
     for case in failing:
         reason = first(map_events([case.event], subscription(case)))["reason"]
-        if case.category != "directive-liquid" and reason != case.expect["error"]["message"]:
+        # Of the generated cases, several faults at once were recorded with a bar between them.
+        message = case.expect["error"]["message"]
+        if reason not in (message, message.replace(" | ", " ")):
             differ.append((case.id, reason, case.expect["error"]["message"]))
     assert differ == []
 

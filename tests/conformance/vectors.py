@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-VECTORS = Path(__file__).with_name("segment_vectors.ndjson")
+VECTORS = [Path(__file__).with_name(f"{name}_vectors.ndjson") for name in ("segment", "liquid")]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Vector:
 
 
 def load() -> list[Vector]:
-    return [_vector(line) for line in VECTORS.read_text("utf-8").split("\n") if line]
+    return [_vector(line) for path in VECTORS for line in path.read_text("utf-8").split("\n") if line]
 
 
 def members(text: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from etl.core.outcomes import OUTCOMES
-from etl.operations.after_run import telling
+from etl.operations.after_run import announced
 from etl.operations.metrics import FIGURES
 from tests.support.receiver import receiver
 from tests.support.workspace import Workspace, track
@@ -24,7 +24,7 @@ def samples(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
 
 
 def told(workspace: Workspace, file: str | None = None) -> Any:
-    return telling(workspace.load(), "etl.run", workspace.run, metrics_file=file)
+    return announced(workspace.load(), "etl.run", workspace.run, metrics_file=file)
 
 
 def test_every_figure_of_the_report_and_the_state_is_in_the_file(workspace: Workspace) -> None:
@@ -76,13 +76,13 @@ def test_a_dry_run_and_a_busy_window_leave_the_figures_as_they_were(workspace: W
     workspace.config()
     workspace.write([track("m1")])
     config, path = workspace.load(), workspace.path / "etl.prom"
-    telling(config, "etl.run", lambda: workspace.run(dry_run=True), metrics_file=str(path), dry_run=True)
+    announced(config, "etl.run", lambda: workspace.run(dry_run=True), metrics_file=str(path), dry_run=True)
 
     def busy() -> Any:
         raise WindowBusyError("busy")
 
     with pytest.raises(WindowBusyError):
-        telling(config, "etl.run", busy, metrics_file=str(path))
+        announced(config, "etl.run", busy, metrics_file=str(path))
     assert not path.exists()
 
 

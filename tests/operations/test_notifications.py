@@ -10,7 +10,7 @@ import pytest
 
 import etl
 from etl.core import logs
-from etl.operations.after_run import telling
+from etl.operations.after_run import announced
 from tests.support.receiver import receiver
 from tests.support.workspace import Workspace, track
 
@@ -18,7 +18,7 @@ KEEP = [sys.executable, "-c", "import sys; open('told', 'a').write(sys.stdin.rea
 
 
 def told(workspace: Workspace) -> Any:
-    return telling(workspace.load(), "etl.run", workspace.run)
+    return announced(workspace.load(), "etl.run", workspace.run)
 
 
 def fails(workspace: Workspace) -> None:

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import etl
-from etl.operations.after_run import telling
+from etl.operations.after_run import announced
 from tests.support.workspace import Workspace, track
 
 
@@ -30,7 +30,7 @@ def test_a_run_is_a_span_with_its_counts(exporter: InMemorySpanExporter, workspa
     exporter.clear()
     workspace.config()
     workspace.write([track("m1"), track("m2")])
-    telling(workspace.load(), "etl.run", workspace.run)
+    announced(workspace.load(), "etl.run", workspace.run)
     (span,) = exporter.get_finished_spans()
     assert span.name == "etl.run"
     assert span.attributes["etl.pipeline"] == "test"
@@ -44,7 +44,7 @@ def test_a_run_that_failed_is_a_span_with_its_error(
     exporter.clear()
     workspace.config(source={"path": "nowhere/"})
     with pytest.raises(etl.SourceError):
-        telling(workspace.load(), "etl.run", workspace.run)
+        announced(workspace.load(), "etl.run", workspace.run)
     (span,) = exporter.get_finished_spans()
     assert not span.status.is_ok
     assert span.events[0].attributes["exception.type"] == "etl.core.errors.SourceError"

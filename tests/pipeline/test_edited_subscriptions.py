@@ -143,7 +143,7 @@ def test_the_last_subscription_of_all_may_be_replaced(workspace: Workspace, days
     days.arrive("m1")
     days.run()
     time = days.stamp(hours=3)
-    workspace.config([OTHER], source={"overlap": "24h"})
+    workspace.config([{**OTHER, "beside": ["Usage"]}], source={"overlap": "24h"})
     days.run(hours=1)
     days.arrive("late", at=time)
     assert (days.run(hours=1).sent, days.sent) == (1, ["late", "m1"])

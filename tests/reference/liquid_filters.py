@@ -12,9 +12,6 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, unquote
 
-from liquid import is_undefined
-from liquid.builtin.expressions.primitive import Blank, Empty
-
 from tests.reference.json_text import stringify
 from tests.reference.values import UNDEFINED, WHITE_SPACE, JsError, is_number, joined, text, to_number, units
 
@@ -30,9 +27,7 @@ def plain_number(number: float) -> float | int:
 def _known(value: Any) -> Any:
     if isinstance(value, range):
         return list(value)
-    if isinstance(value, (Empty, Blank)):
-        return ""
-    return None if is_undefined(value) or value is UNDEFINED else value
+    return None if value is UNDEFINED else value
 
 
 def printed(value: Any) -> str:
@@ -160,7 +155,7 @@ def _sequence(value: Any) -> Any:
 
 
 def _json(value: Any) -> str:
-    return "" if is_undefined(value) else stringify(_known(value)) or ""
+    return "" if value is UNDEFINED else stringify(_known(value)) or ""
 
 
 def _slug(value: Any, mode: Any = "default", cased: Any = False) -> str:

@@ -534,3 +534,24 @@ def test_the_newest_row_is_not_told_where_that_is_not_cheap(tmp_path, files, opt
             table = table.set_column(1, "received_at", pa.array(["2026-11-01T00:00:00Z"]))
         write(tmp_path / f"{number}.parquet", table, **options)
     assert ParquetSource(str(tmp_path)).newest() is None
+
+
+# ------------------------------------------------------------------------- beside the data, and broken
+
+
+def test_what_others_put_beside_the_data_is_ignored_and_said(tmp_path):
+    write(tmp_path / "0000_part_00", flat(["a"], [0]))
+    for name in (
+        "manifest", "tracks_manifest", "README", "SHA256SUMS", "sub_$folder$", "_SUCCESS", "empty.parquet",
+        ".a.parquet.crc", "notes.md", "_committed_123",
+    ):  # fmt: skip
+        (tmp_path / name).write_text("" if name == "empty.parquet" or "$" in name else "{}")
+    source = ParquetSource(str(tmp_path))
+    assert ids(source.batches(ALWAYS)) == ["a"]
+    said = "\n".join(source.seen())
+    assert "1 file to read" in said
+    for kind, files in {
+        "a manifest, README or checksum": 4, "a folder's marker": 1, "empty": 1, "of another ending": 1,
+        "hidden, or named with _": 3,
+    }.items():  # fmt: skip
+        assert f"{files} file{'s' * (files > 1)} ignored: {kind} (such as " in said

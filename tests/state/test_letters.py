@@ -139,7 +139,7 @@ def test_a_held_pair_comes_back_when_due_and_is_closed_when_sent(store, clock):
     assert [h.letter for h in store.held("product", "production", clock.time)] == [late]
     assert store.held("product", "sandbox", clock.time) == []
     (closed,) = store.dead_letters(status="resolved").to_dict("records")
-    assert closed["why"] == f"sent by run {run.run_id}"
+    assert closed["why"] == f"settled by run {run.run_id}"
 
 
 def test_without_events_only_a_held_body_is_kept_until_it_is_sent(open_store, clock):

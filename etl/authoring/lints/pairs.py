@@ -39,14 +39,14 @@ class Numbered:
 def same_ids(compiled: Sequence[Numbered]) -> Iterator[tuple[int, str]]:
     """Position and problem of each subscription that shares an earlier one's expression and may share its events."""
     for one, other in _may_meet(compiled):
-        if _text(one.transaction_id) == _text(other.transaction_id):
+        if same_expression(one.transaction_id, other.transaction_id):
             yield other.position, _same(one)
 
 
 def alike_ids(compiled: Sequence[Numbered]) -> Iterator[tuple[int, Finding]]:
     """The same for expressions that differ and can yield one id all the same."""
     for one, other in _may_meet(compiled):
-        differ = _text(one.transaction_id) != _text(other.transaction_id)
+        differ = not same_expression(one.transaction_id, other.transaction_id)
         shared = _shapes(one.transaction_id) & _shapes(other.transaction_id)
         if differ and shared:
             yield other.position, _alike(one, min(shared))
@@ -78,6 +78,11 @@ def _alike(one: Numbered, shape: str) -> Finding:
         'Give each its own ids, as in {"@template": "{{messageId}}-2"}, or triggers that exclude each other.',
         ("transaction_id",),
     )
+
+
+def same_expression(one: Any, other: Any) -> bool:
+    """Whether two expressions of a mapping are one; ``_metadata`` is for Segment's app only."""
+    return _text(one) == _text(other)
 
 
 def _text(expression: Any) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import orjson
 import sqlalchemy as sa
 
 from etl.core.outcomes import LETTERS, OUTCOMES
+from etl.core.report import total
 from etl.core.sql import statement
 from etl.core.windows import Window
 from etl.state.schema import microseconds, runs
@@ -73,8 +75,10 @@ class Books:
     """``totals`` and ``subscriptions`` (by name) hold the sums of the runs' counts, named as in the run's report.
 
     ``listed``: the newest runs, newest first. ``first``/``last``: the least and the greatest epoch.
+    ``quantities``: of `report.quantity`, all subscriptions together, by outcome; ``unsummed``: runs
+    that sent something and were not asked for it.
     ``left``: what stopped runs left, as far as no later run has taken their windows up.
-    ``usual``: the usual distance between two complete scheduled runs; None when there are too few to tell.
+    ``usual``: the usual distance between two complete scheduled runs; None when there are too few to know.
     """
 
     number: int = 0
@@ -83,6 +87,8 @@ class Books:
     statuses: Counter[str] = field(default_factory=Counter)
     totals: Counter[str] = field(default_factory=Counter)
     subscriptions: dict[str, Counter[str]] = field(default_factory=dict)
+    quantities: dict[str, Decimal] = field(default_factory=dict)
+    unsummed: int = 0
     left: list[Left] = field(default_factory=list)
     listed: deque[RunLine] = field(default_factory=lambda: deque(maxlen=LISTED))
     #: By hour of their start: requests repeated, and the most that the schedule was behind.
@@ -134,6 +140,10 @@ class Books:
 
     def _count(self, counts: dict[str, Any]) -> None:
         self.totals.update({name: n for name, n in counts.items() if isinstance(n, int)})
+        self.unsummed += bool(counts.get("sent") and not counts.get("quantities"))
+        for sums in (counts.get("quantities") or {}).values():
+            for name, text in sums.items():
+                self.quantities[name] = total((self.quantities.get(name, Decimal(0)), Decimal(text)))
         for name, pairs in counts.get("by_subscription", {}).items():
             self.subscriptions.setdefault(name, Counter()).update(pairs)
 

@@ -1,4 +1,4 @@
-"""Everything a report tells, read from the state in one go."""
+"""Everything a report shows, read from the state in one go."""
 
 from __future__ import annotations
 

@@ -47,6 +47,7 @@ def render(data: ReportData) -> str:
         script=Markup(script),  # noqa: S704
         ends=[(name, data.ends[name], f"It {BY_NAME[name].meaning}.") for name in _names(data)],
         names=_names(data),
+        quantities=_quantities(data),
         outcome_bar=_outcome_bar(data),
         times=_times(data),
         lag=_lag(data),
@@ -58,6 +59,15 @@ def render(data: ReportData) -> str:
 def _names(data: ReportData) -> tuple[str, ...]:
     """The outcomes of a run; of a period only what a pair is in the end."""
     return OUTCOMES if data.scope.run_id else ENDS
+
+
+def _quantities(data: ReportData) -> dict[str, str]:
+    """By outcome; of a period only what was sent, as runs may meet the rest again. Nothing where a part is not known."""
+    if data.books.unsummed:
+        return {}
+    names = OUTCOMES if data.scope.run_id else ("sent",)
+    known = data.books.quantities
+    return {name: f"{known[name]:,f}" for name in names if name in known}
 
 
 def _title(data: ReportData) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Scope:
     """A pipeline's runs for an account that are reported together; ``run_id``: None for a period.
 
-    ``window``: the part of the cursor's time line that completeness is told of: the period, or the run's window.
+    ``window``: the part of the cursor's time line that completeness is shown for: the period, or the run's window.
     ``began``: when the runs in scope began. ``at``: the moment that lag counts from: the end of the period or, while
     that is still to come, the clock; None for a run, which is reported the same for ever.
     """

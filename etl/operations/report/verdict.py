@@ -30,7 +30,7 @@ _ENDS = {
 
 @dataclass(frozen=True)
 class Point:
-    """Something that the answer rests on; ``section``: the id of where the page tells more."""
+    """Something that the answer rests on; ``section``: the id of where the page shows it."""
 
     level: Level
     text: str

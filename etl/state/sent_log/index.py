@@ -131,7 +131,7 @@ def store(connection: sa.Connection, segment: int, blocks: Sequence[Entries]) ->
 
 
 def of_rows(connection: sa.Connection, segment: int, first: int, last: int) -> Entries:
-    """The entries, in order, of the segment's rows numbered ``first`` to ``last``, as the ids in them tell."""
+    """The entries, in order, of the segment's rows numbered ``first`` to ``last``, by the ids in them."""
     query = sa.select(sent_log.c.number, sent_log.c.transaction_id).where(
         sent_log.c.segment == segment, sent_log.c.number.between(first, last)
     )

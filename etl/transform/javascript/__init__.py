@@ -41,6 +41,8 @@ def number_text(number: float | Decimal) -> str:
     value = double(number)
     if value != value:  # noqa: PLR0124 - NaN
         return "NaN"
+    if 1e-4 <= abs(value) < 1e16:
+        return repr(value).removesuffix(".0")
     if value in (float("inf"), float("-inf")):
         return "Infinity" if value > 0 else "-Infinity"
     sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()

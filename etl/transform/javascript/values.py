@@ -40,6 +40,7 @@ NUMBERS: Final = (int, float, Decimal)
 # Segment's splitting of a path: on `[` before a quote or digit, on `.`, and on `]` after one.
 _SEPARATOR = re.compile(r"""\[(?=["'0-9])|\.|(?<=["'0-9])\]+""")
 _INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
+_LAST_INDEX = 2**32 - 2
 
 
 def kind(value: Value) -> str:  # noqa: PLR0911 - one case a kind
@@ -141,11 +142,21 @@ def gets(values: Iterable[Value], keys: tuple[str, ...]) -> list[Value]:
     return [get(v, keys) for v in values]
 
 
+def javascript_order(keys: Iterable[str]) -> list[str]:
+    """Keys as JavaScript lists them: array indices first, ascending, then the rest as they came."""
+    names = list(keys)
+    indices = [name for name in names if _INDEX.fullmatch(name) and int(name) <= _LAST_INDEX]
+    if not indices:
+        return names
+    known = set(indices)
+    return sorted(indices, key=int) + [name for name in names if name not in known]
+
+
 def entries(value: Value) -> list[tuple[str, Value]]:
     """``Object.entries``: of objects, arrays and strings (one UTF-16 unit each); nothing for anything else."""
     match value:
         case dict():
-            return list(value.items())
+            return [(key, value[key]) for key in javascript_order(value)]
         case list():
             return [(str(i), item) for i, item in enumerate(value)]
         case str():
@@ -184,6 +195,6 @@ def _member(value: Value, key: str) -> Value:
 
 
 __all__ = [
-    "UNDEFINED", "Undefined", "Value", "blank", "entries", "get", "gets", "is_infinite", "is_number", "joined", "kind",
-    "placeholder_text", "split_path", "strip_root", "text", "truthy", "without_undefined",
+    "UNDEFINED", "Undefined", "Value", "blank", "entries", "get", "gets", "is_infinite", "is_number", "javascript_order",
+    "joined", "kind", "placeholder_text", "split_path", "strip_root", "text", "truthy", "without_undefined",
 ]  # fmt: skip

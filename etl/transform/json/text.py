@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from etl.transform.javascript import double, has_surrogate, joined, number_text
-from etl.transform.javascript.values import UNDEFINED, Value
+from etl.transform.javascript.values import UNDEFINED, Value, javascript_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -38,8 +38,6 @@ _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"|(?P<bracket>[\[\]{}])', re.DOTALL)
 _LONG_NUMBER = re.compile(r"[0-9][0-9.]{16,}")
 # Output of orjson that JavaScript would write differently: 1.0, 1e16, -0.0.
 _FOREIGN_NUMBER = r"[:,\[]-?[0-9][0-9.]*(?:\.0|[eE][-+]?[0-9]+)[,\]}]|^-?[0-9][0-9.]*(?:\.0|[eE][-+]?[0-9]+)$"
-_ARRAY_INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
-_LAST_INDEX = 2**32 - 2
 #: Values written together.
 _BLOCK = 1000
 # A line break between values: JSON text as written here has none of its own.
@@ -222,16 +220,6 @@ def _write(value: Value, order: Callable[[Iterable[str]], list[str]], number: Ca
         case list():
             return "[" + ",".join(_write(item, order, number) for item in value) + "]"
     return "null" if value is UNDEFINED else number(value)
-
-
-def javascript_order(keys: Iterable[str]) -> list[str]:
-    """Keys as JavaScript lists them: array indices first, ascending, then the rest as they came."""
-    names = list(keys)
-    indices = [name for name in names if _ARRAY_INDEX.fullmatch(name) and int(name) <= _LAST_INDEX]
-    if not indices:
-        return names
-    known = set(indices)
-    return sorted(indices, key=int) + [name for name in names if name not in known]
 
 
 def _quoted_part(part: str) -> str:

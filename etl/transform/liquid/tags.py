@@ -1,201 +1,266 @@
-"""The tags of ``@liquid``, as liquidjs renders them. Pure."""
+"""Tags, compiled once into closures that render a ``Scope`` as text. Pure.
+
+Source: liquidjs 10.30.1, and the list of disabled tags in Segment's mapping kit.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable, Iterator
+from typing import Final
 
-from liquid.ast import BlockNode, Node
-from liquid.builtin.content import Literal
-from liquid.builtin.expressions import FilteredExpression, logical, primitive, tokenize
-from liquid.builtin.expressions.filtered import Filter
-from liquid.builtin.illegal import Illegal
-from liquid.builtin.output import Output, OutputNode
-from liquid.builtin.tags.assign_tag import AssignNode, AssignTag
-from liquid.builtin.tags.capture_tag import CaptureTag
-from liquid.builtin.tags.comment_tag import CommentTag
-from liquid.builtin.tags.cycle_tag import CycleNode, CycleTag
-from liquid.builtin.tags.decrement_tag import DecrementTag
-from liquid.builtin.tags.increment_tag import IncrementTag
-from liquid.builtin.tags.inline_comment_tag import InlineCommentTag
-from liquid.builtin.tags.liquid_tag import LiquidTag
-from liquid.exceptions import LiquidSyntaxError
-from liquid.parser import get_parser
-from liquid.stream import TokenStream
-from liquid.tag import Tag
-from liquid.token import (
-    TOKEN_ASSIGN,
-    TOKEN_DPIPE,
-    TOKEN_EOF,
-    TOKEN_EXPRESSION,
-    TOKEN_OUTPUT,
-    TOKEN_PIPE,
-    TOKEN_TAG,
-)
+from etl.transform.javascript import joined
+from etl.transform.javascript.values import UNDEFINED, Value, text, truthy
+from etl.transform.json.text import quote
+from etl.transform.liquid.expressions import Evaluate, constant, filtered, operand, unquoted
+from etl.transform.liquid.scope import Scope, ThrownError
+from etl.transform.liquid.tokens import QUOTED_LITERAL, LiquidError, Token, failure, lines, tokens
+from etl.transform.liquid.values import Drop, true
 
-from etl.transform.javascript.values import UNDEFINED, text
-from etl.transform.liquid.strings import stringified
-from etl.transform.liquid.values import StoppedError, evaluate, true
-
-if TYPE_CHECKING:
-    from typing import TextIO
-
-    from liquid.expression import Expression
-    from liquid.token import Token
-
-DISABLED_TAGS = ("case", "for", "include", "layout", "render", "tablerow")
+Render = Callable[[Scope], str]
+Node = tuple[Token, Render]
+DISABLED: Final = ("case", "for", "include", "layout", "render", "tablerow")
+_BLOCK: Final = Drop("[object Object]")
 
 
-def _filtered_value(tag: Tag, tokens: TokenStream) -> FilteredExpression:
-    """What comes before the filters may be a comparison; what follows it up to the first filter is ignored."""
-    left = logical.parse_boolean_primitive(tag.env, tokens)
-    while tokens.current.kind not in (TOKEN_PIPE, TOKEN_EOF):
-        if tokens.current.kind in (TOKEN_ASSIGN, TOKEN_DPIPE):
-            raise LiquidSyntaxError('expected "|" before filter', token=tokens.current)
-        next(tokens)
-    filters = Filter.parse(tag.env, tokens, delim=(TOKEN_PIPE,))
-    tokens.eat(TOKEN_EOF)
-    return FilteredExpression(left.token, left, filters)
+def template(source: str) -> Render:
+    """A whole template; raises ``LiquidError`` where it does not parse; so does rendering where liquidjs throws."""
+    return _all(tokens(source))
 
 
-class _OutputNode(OutputNode):
-    def render_to_output(self, context: Any, buffer: TextIO) -> int:
-        return buffer.write(stringified(evaluate(self.expression, context)))
+def _all(rest: list[Token]) -> Render:
+    rest.reverse()
+    nodes = []
+    while rest:
+        nodes.append(_node(rest.pop(), rest))
+    return _sequence(nodes)
 
 
-class _Output(Output):
-    node_class = _OutputNode
+def _sequence(nodes: list[Node]) -> Render:
+    """One after the other until one stops; what is thrown gets the place of the part that threw it."""
 
-    def parse(self, stream: TokenStream) -> OutputNode:
-        token = stream.eat(TOKEN_OUTPUT)
-        inner = stream.expect(TOKEN_EXPRESSION)
-        if not inner.value.strip():
-            raise LiquidSyntaxError('invalid value expression: ""', token=token)
-        source = re.sub(r"\|\s*$", "", inner.value)
-        return self.node_class(token, _filtered_value(self, TokenStream(tokenize(source, inner))))
+    def render(scope: Scope) -> str:
+        parts: list[str] = []
+        for token, one in nodes:
+            try:
+                parts.append(one(scope))
+            except ThrownError as error:
+                raise failure(str(error), token.inside.source, token.start) from None
+            if scope.stopped:
+                break
+        return scope.joined("", parts)
 
-
-class _Echo(Tag):
-    name = "echo"
-    block = False
-    node_class = _OutputNode
-
-    def parse(self, stream: TokenStream) -> Node:
-        token = stream.eat(TOKEN_TAG)
-        if stream.current.kind != TOKEN_EXPRESSION:
-            return self.node_class(token, primitive.Nil(token))
-        return self.node_class(token, _filtered_value(self, stream.into_inner(tag=token, eat=False)))
+    return render
 
 
-class _Branches(Node):
-    """``if`` and ``unless``: the first branch whose condition holds; None as a condition always does."""
-
-    __slots__ = ("branches", "negated")
-
-    def __init__(
-        self, token: Token, branches: list[tuple[Expression | None, BlockNode]], *, negated: bool
-    ) -> None:
-        super().__init__(token)
-        self.blank = False
-        self.branches = branches
-        self.negated = negated
-
-    def render_to_output(self, context: Any, buffer: TextIO) -> int:
-        for i, (condition, block) in enumerate(self.branches):
-            if condition is None or true(condition, context) is not (self.negated and i == 0):
-                return block.render(context, buffer)
-        return 0
+def _node(token: Token, rest: list[Token]) -> Node:
+    """One part; a tag with an end takes what it holds from ``rest``, whose last is the next."""
+    try:
+        if token.kind == "tag":
+            return token, _TAGS.get(token.name, _unknown)(token, rest)
+        return token, _output(
+            constant(joined(token.text)) if token.kind == "text" else filtered(token.inside)
+        )
+    except ThrownError as error:
+        raise failure(str(error), token.inside.source, token.start) from None
 
 
-class _If(Tag):
-    name = "if"
-    end = "endif"
-    negated = False
-
-    def parse(self, stream: TokenStream) -> Node:
-        token = stream.eat(TOKEN_TAG)
-        branches = [(self._condition(stream, token), self._block(stream))]
-        while not stream.current.is_tag(self.end):
-            branch = stream.eat(TOKEN_TAG)
-            if branches[-1][0] is None:
-                raise LiquidSyntaxError(f"unexpected {branch.value} after else", token=branch)
-            if branch.value == "elsif":
-                branches.append((self._condition(stream, branch), self._block(stream)))
-            else:
-                _skip_expression(stream)
-                branches.append((None, self._block(stream)))
-        return _Branches(token, branches, negated=self.negated)
-
-    def _condition(self, stream: TokenStream, token: Token) -> Expression | None:
-        return _filtered_value(self, stream.into_inner(tag=token))
-
-    def _block(self, stream: TokenStream) -> BlockNode:
-        return get_parser(self.env).parse_block(stream, frozenset((self.end, "elsif", "else")))
+def _output(value: Evaluate) -> Render:
+    return lambda scope: scope.printed(value(scope))
 
 
-class _Unless(_If):
-    name = "unless"
-    end = "endunless"
-    negated = True
+def _unknown(token: Token, _: list[Token]) -> Render:
+    raise ThrownError(f'tag "{token.name}" {"is disabled" if token.name in DISABLED else "not found"}')
 
 
-def _skip_expression(stream: TokenStream) -> None:
-    if stream.current.kind == TOKEN_EXPRESSION:
-        next(stream)
+def _until(token: Token, rest: list[Token], end: str) -> Iterator[Token]:
+    """The tokens before the tag that ends this one; whoever parses one takes what it holds, too."""
+    while rest:
+        one = rest.pop()
+        if one.kind == "tag" and one.name == end:
+            return _bare(one) if end == "endif" else None
+        yield one
+    raise ThrownError(f"tag {token.text} not closed")
 
 
-class _StopNode(Node):
-    def render_to_output(self, context: Any, buffer: TextIO) -> int:  # noqa: ARG002 - python-liquid's signature
-        raise StoppedError
+def _bare(token: Token) -> None:
+    if token.arguments:
+        raise ThrownError(f"unexpected {quote(joined(token.arguments))}")
 
 
-class _Stop(Tag):
+def _held(token: Token, rest: list[Token], end: str) -> Render:
+    return _sequence([_node(one, rest) for one in _until(token, rest, end)])
+
+
+# -------------------------------------------------------------------------------------- if and unless
+
+
+def _branching(end: str, *, wanted: bool) -> Callable[[Token, list[Token]], Render]:
+    """``if`` takes its first branch where the condition is true, ``unless`` where it is not; later ones are alike.
+
+    What comes after ``else`` and belongs to no branch is an error to ``if``; ``unless`` ignores it.
+    """
+
+    def parse(token: Token, rest: list[Token]) -> Render:
+        branches: list[tuple[Evaluate, list[Node]]] = [(filtered(token.inside), [])]
+        otherwise: list[Node] | None = None
+        nodes = branches[0][1]
+        for one in _until(token, rest, end):
+            name = one.name if one.kind == "tag" else ""
+            if name not in ("elsif", "else"):
+                nodes.append(_node(one, rest))
+                continue
+            if wanted and name == "else":
+                _bare(one)
+            if wanted and otherwise is not None:
+                raise ThrownError("duplicated else" if name == "else" else "unexpected elsif after else")
+            nodes = []
+            if name == "else":
+                otherwise = nodes if otherwise is None else otherwise
+            elif otherwise is None:
+                branches.append((filtered(one.inside), nodes))
+        return _chosen(
+            [(value, _sequence(held)) for value, held in branches], _sequence(otherwise or []), wanted=wanted
+        )
+
+    return parse
+
+
+def _chosen(branches: list[tuple[Evaluate, Render]], otherwise: Render, *, wanted: bool) -> Render:
+    (first, then), *others = branches
+
+    def render(scope: Scope) -> str:
+        if true(first(scope)) is wanted:
+            return then(scope)
+        for condition, branch in others:
+            if true(condition(scope)):
+                return branch(scope)
+        return otherwise(scope)
+
+    return render
+
+
+# --------------------------------------------------------------------------------------- other tags
+
+
+def _assign(token: Token, _: list[Token]) -> Render:
+    cursor = token.inside
+    name = cursor.name()
+    if not name:
+        cursor.fail("expected variable name")
+    cursor.blanks()
+    if cursor.peek() != "=":
+        cursor.fail('expected "="')
+    cursor.at += 1
+    value = filtered(cursor)
+    return lambda scope: _set(scope, name, value(scope))
+
+
+def _set(scope: Scope, name: str, value: Value) -> str:
+    scope.names[name] = value
+    return ""
+
+
+def _capture(token: Token, rest: list[Token]) -> Render:
+    cursor = token.inside
+    name = cursor.name()
+    if not name:
+        quoted = cursor.take(QUOTED_LITERAL)
+        if not quoted:
+            cursor.fail("invalid capture name")
+        name = unquoted(quoted)
+    held = _held(token, rest, "endcapture")
+    return lambda scope: _set(scope, name, held(scope))
+
+
+def _counter(step: int, shown: int) -> Callable[[Token, list[Token]], Render]:
+    """``increment`` shows the count before, ``decrement`` the one after."""
+
+    def parse(token: Token, _: list[Token]) -> Render:
+        name = token.inside.name()
+        return lambda scope: text(scope.count(name, step)[shown])
+
+    return parse
+
+
+def _cycle(token: Token, _: list[Token]) -> Render:
+    cursor = token.inside
+    start = cursor.at
+    group = operand(cursor)
+    cursor.blanks()
+    if group and cursor.peek() == ":":
+        cursor.at += 1
+    elif group:
+        group, cursor.at = None, start
+    written, candidates = [], []
+    while not cursor.done():
+        start = cursor.at
+        candidates.append(filtered(cursor))
+        written.append(cursor.source[start : cursor.at])
+        cursor.past(",")
+    if not candidates:
+        cursor.fail(f'empty candidates: "{token.text}"')
+
+    def render(scope: Scope) -> str:
+        key = f"cycle:{text(group.value(scope) if group else UNDEFINED)}:{','.join(written)}"
+        turn = scope.cycles.get(key, 0)
+        scope.cycles[key] = (turn + 1) % len(candidates)
+        chosen = candidates[turn](scope)
+        return scope.printed(chosen) if truthy(chosen) else ""
+
+    return render
+
+
+def _echo(token: Token, _: list[Token]) -> Render:
+    return _output(constant("") if token.inside.done() else filtered(token.inside))
+
+
+def _liquid(token: Token, _: list[Token]) -> Render:
+    return _all(lines(token.inside))
+
+
+def _block(token: Token, rest: list[Token]) -> Render:
+    """Without the layouts that Segment disables, what it holds; ``block`` is an object meanwhile."""
+    held = _held(token, rest, "endblock")
+
+    def render(scope: Scope) -> str:
+        outside = scope.names.get("block", UNDEFINED)
+        _set(scope, "block", _BLOCK)
+        rendered = held(scope)
+        del scope.names["block"]
+        return rendered if outside is UNDEFINED else rendered + _set(scope, "block", outside)
+
+    return render
+
+
+def _stopped(scope: Scope) -> str:
     """``break`` and ``continue`` outside of loops, which are disabled, end the template."""
-
-    name = "break"
-    block = False
-
-    def parse(self, stream: TokenStream) -> Node:
-        token = stream.eat(TOKEN_TAG)
-        _skip_expression(stream)
-        return _StopNode(token)
+    scope.stopped = True
+    return ""
 
 
-class _Continue(_Stop):
-    name = "continue"
+def _raw(token: Token, rest: list[Token]) -> Render:
+    return constant(joined("".join(one.text for one in _until(token, rest, "endraw"))))
 
 
-class _AssignNode(AssignNode):
-    def render_to_output(self, context: Any, _: TextIO) -> int:
-        context.assign(str(self.name), evaluate(self.expression, context))
-        return 0
+def _comment(token: Token, rest: list[Token]) -> Render:
+    for _ in _until(token, rest, "endcomment"):
+        pass
+    return constant("")
 
 
-class _Assign(AssignTag):
-    node_class = _AssignNode
+def _remark(token: Token, _: list[Token]) -> Render:
+    if re.search(r"\n\s*[^#\s]", token.arguments):
+        raise ThrownError("every line of an inline comment must start with a '#' character")
+    return constant("")
 
 
-class _CycleNode(CycleNode):
-    def render_to_output(self, context: Any, buffer: TextIO) -> int:
-        group = evaluate(self.group, context) if self.group else UNDEFINED
-        key = f"cycle:{text(group)}:{','.join(map(str, self.args))}"
-        chosen = self.args[context.cycle(key, len(self.args))]
-        return buffer.write(stringified(evaluate(chosen, context)))
+_TAGS: Final[dict[str, Callable[[Token, list[Token]], Render]]] = {
+    "assign": _assign, "capture": _capture, "comment": _comment, "increment": _counter(1, 0),
+    "decrement": _counter(-1, 1), "cycle": _cycle, "if": _branching("endif", wanted=True),
+    "unless": _branching("endunless", wanted=False), "block": _block, "raw": _raw, "break": lambda *_: _stopped,
+    "continue": lambda *_: _stopped,
+    "echo": _echo, "liquid": _liquid, "#": _remark,
+}  # fmt: skip
 
-
-class _Cycle(CycleTag):
-    node_class = _CycleNode
-
-
-def _disabled(tag_name: str) -> type[Tag]:
-    def parse(_self: Tag, stream: TokenStream) -> NoReturn:
-        raise LiquidSyntaxError(f'tag "{tag_name}" is disabled', token=stream.current)
-
-    return type(f"Disabled_{tag_name}", (Tag,), {"name": tag_name, "parse": parse, "block": False})
-
-
-TAGS: list[type[Tag]] = [
-    Literal, _Output, Illegal, _If, _Unless, _Stop, _Continue, CommentTag, CaptureTag, _Cycle, _Assign, IncrementTag, DecrementTag,
-    _Echo, LiquidTag, InlineCommentTag,
-    *map(_disabled, DISABLED_TAGS),
-]  # fmt: skip
+__all__ = ["LiquidError", "template"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from etl.transform import columns
 from etl.transform.columns import Failure
 from etl.transform.columns.tracks import Values
-from etl.transform.javascript.values import UNDEFINED, entries, kind
+from etl.transform.javascript.values import UNDEFINED, entries, javascript_order, kind
 from etl.transform.mapping.directive import Build, prepare
 from etl.transform.mapping.directives import DIRECTIVES
 from etl.transform.mapping.expression import Expression, union
@@ -76,7 +76,7 @@ def compile_mapping(mapping: Any) -> Mapping:
             return Mapping(tuple(wrong))
         if is_directive(prepared) or isinstance(prepared, list):
             return Mapping((), whole=_BUILD(prepared))
-        return Mapping((), fields={key: _BUILD(value) for key, value in prepared.items()})
+        return Mapping((), fields={key: _BUILD(prepared[key]) for key in javascript_order(prepared)})
     except ValueError as error:
         return Mapping((str(error),))
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from etl.transform.javascript.values import entries
-from etl.transform.json.text import javascript_order
+from etl.transform.javascript.values import entries, javascript_order
 from etl.transform.mapping.expression import Expression, array_of, constant, failing, object_of
 from etl.transform.mapping.validation import Place, is_directive, problems
 

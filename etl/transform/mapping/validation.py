@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from etl.transform.javascript.values import kind
-from etl.transform.json.text import javascript_order
+from etl.transform.javascript.values import javascript_order, kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -57,7 +57,8 @@ MESSAGES: list[tuple[dict[str, Any], str]] = [
     (
         {"event_type": {"@liquid": "{{ $.event }}"}},
         (
-            "event_type.@liquid: the template fails on an empty event (unexpected '$'), and events "
+            "event_type.@liquid: the template fails on an empty event (invalid value "
+            'expression: "$.event", line:1, col:4), and events '
             "it fails on are rejected. Mind Segment's disabled tags and filters, write {{ "
             "properties.key }} without $., and give defaults. [liquid-fails]"
         ),

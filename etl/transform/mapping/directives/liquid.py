@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from etl.transform import columns
 from etl.transform.columns import Failure
 from etl.transform.columns.tracks import Values
+from etl.transform.liquid.engine import liquid
 from etl.transform.mapping.directive import Directive
 from etl.transform.mapping.validation import string
 
@@ -22,14 +23,10 @@ _NAME = re.compile(r"[A-Za-z_][\w-]*(?:\.[\w-]+|\[[^\]]*\])*")
 
 
 def _compile(argument: Any, _build: Build) -> Expression:
-    from etl.transform.liquid import liquid  # its library takes a tenth of a second to load
-
     return liquid(argument)
 
 
 def _lint(argument: Any) -> Iterator[Surprise]:
-    from etl.transform.liquid import liquid
-
     if not isinstance(argument, str):
         return
     (rendered,) = columns.cells(liquid(argument).column(Values([{}])))
