@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
+    from etl.core.http import Network
     from etl.metronome.answers import Confirm
     from etl.metronome.pace import Clock
 
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
 class Endpoint:
     """Where requests go, and how. ``headers`` hold the token: they show in no representation.
 
-    ``timeout``: seconds for one request, from connecting to the last byte of its answer. ``ca_file``: PEM file of the
-    authorities to trust, None = the public ones. ``proxy``: the URL of an HTTP proxy, or None.
+    ``timeout``: seconds for one request, from connecting to the last byte of its answer.
     """
 
     url: str
@@ -36,8 +36,7 @@ class Endpoint:
     timeout: float
     connections: int
     gzip: bool
-    ca_file: str | None = None
-    proxy: str | None = None
+    network: Network
 
     def __repr__(self) -> str:
         """Only the URL."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from etl.config import Config
     from etl.core.layouts import Path
-    from etl.core.ports import EventBatch
+    from etl.core.ports import EventBatch, Late
     from etl.core.report import Report
     from etl.state import StateStore
 
@@ -82,10 +82,14 @@ class _Letters:
         self._kept = kept
 
     def batches(
-        self, window: Window, paths: Collection[Path] | None = None, done: Collection[str] = frozenset()
+        self,
+        window: Window,
+        paths: Collection[Path] | None = None,
+        done: Collection[str] = frozenset(),
+        late: Late | None = None,
     ) -> Iterator[EventBatch]:
         """One batch for each origin; the window is not looked at."""
-        del window, paths, done
+        del window, paths, done, late
         for origin in sorted({one.origin for one in self._kept}):
             yield batch_of(origin, [one for one in self._kept if one.origin == origin])
 

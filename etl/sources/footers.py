@@ -44,6 +44,10 @@ class RowGroup:
         """Whether a row may lie in ``window``, or without a cursor in none."""
         return self.bounds is None or (self.bounds[0] < window.until and self.bounds[1] >= window.since)
 
+    def before(self, window: Window) -> bool:
+        """Whether every row lies before ``window``."""
+        return self.bounds is not None and self.bounds[1] < window.since
+
 
 def row_groups(metadata: pq.FileMetaData, cursor: str) -> list[RowGroup]:
     """The row groups of a file, in order."""

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from etl.core.errors import MetronomeError
+from etl.core.http import Network
 from etl.core.ids import digests
 from etl.metronome import process as process_module
 from etl.metronome.chunk import Endpoint, Setup
@@ -177,7 +178,9 @@ def test_a_process_that_is_killed_stops_the_run_and_nothing_counts_as_sent():
 
 
 def test_a_process_that_cannot_begin_to_send_says_why_and_not_with_a_traceback(capfd):
-    endpoint = Endpoint("http://127.0.0.1:9/v1/ingest", {}, timeout=1, connections=1, gzip=False)
+    endpoint = Endpoint(
+        "http://127.0.0.1:9/v1/ingest", {}, timeout=1, connections=1, gzip=False, network=Network()
+    )
     setup = Setup(endpoint, on_real_time("http://127.0.0.1:9")._terms, Clock())
     with MetronomeDelivery(SendingProcess(setup), Bounds(10)) as delivery:
         for chunk in chunks(fresh(1)):
