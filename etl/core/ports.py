@@ -141,13 +141,11 @@ class Chunk:
 class ChunkResult:
     """What became of a chunk. Positions are rows of ``chunk.events``; whatever is in neither mapping was sent.
 
-    ``digests``: 16 bytes of the body of each event (``etl.core.ids``), made by whoever sent it, of what was sent.
     ``refused``: Metronome refused the event alone; the value is its reason (status and message).
     ``too_old``: the event passed ``max_age`` before a retry.
     """
 
     chunk: Chunk
-    digests: bytes
     refused: Mapping[int, str] = field(default_factory=dict)
     too_old: Collection[int] = frozenset()
     requests: int = 1

@@ -12,8 +12,6 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from etl.core.hashing import hashes
-
 if TYPE_CHECKING:
     from array import array
     from collections.abc import Mapping, Sequence
@@ -125,10 +123,6 @@ class OutgoingChunk:
         # json, not orjson: a body may carry an escaped lone surrogate, as Segment's does.
         moment = datetime.fromisoformat(json.loads(self.events[row])["timestamp"])
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-    def digests(self) -> bytes:
-        """16 bytes of each event: what the sent log keeps of the content that was sent."""
-        return b"".join(hashes(self.events))
 
     def outcome(self) -> Outcome:
         """What became of the chunk, once nothing of it is left to send."""

@@ -101,7 +101,7 @@ class ParquetSource:
         """Opens the first and the last file and looks for the cursor column."""
         files = self._list().files
         for file in {*files[:1], *files[-1:]}:
-            with opened(file) as parquet:
+            with opened(file) as (parquet, _):
                 self._shape(file, parquet)
 
     def missing(self, origins: Collection[str]) -> set[str]:
@@ -139,24 +139,24 @@ class ParquetSource:
             return None
         groups: list[RowGroup] = []
         for file in last:
-            with opened(file) as parquet:
+            with opened(file) as (parquet, footer):
                 schema, _, cursor = self._shape(file, parquet)
                 held = schema.field(cursor).type
                 if not (pa.types.is_timestamp(held) or pa.types.is_integer(held)):
                     return None
-                groups += row_groups(parquet.metadata, cursor)
+                groups += row_groups(parquet.schema, footer, cursor)
         return newest_bound(groups)
 
     def _file_batches(self, reading: Reading, paths: Collection[events.Path] | None) -> Iterator[EventBatch]:
         file, window, past = reading.file, reading.window, reading.past
         mark = _mark(file)
-        with opened(file) as parquet:
+        with opened(file) as (parquet, footer):
             schema, layout, cursor = self._shape(file, parquet)
             constants = self._constants(file, schema, layout, paths)
             kept = self._kept(file)
             columns = needed_columns(schema, layout, paths, cursor)
             refuse_columns(file, parquet, columns)
-            groups = row_groups(parquet.metadata, cursor)
+            groups = row_groups(parquet.schema, footer, cursor)
             whole = all(group.may_touch(window) or (past and group.before(window)) for group in groups)
             to_read = sum(group.rows for group in groups if group.may_touch(window))
             read = 0
@@ -254,5 +254,5 @@ def _read(
         ):
             yield pa.table(batch), first
             first += batch.num_rows
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise unreadable(file, str(error)) from error
