@@ -173,7 +173,8 @@ def of_chunks(sink: Sink, most: int) -> tuple[dict[str, Case], list[Goal]]:
         with Metronome(sink.url, lambda: "bench", events_per_second=1e9).open() as delivery:
             began = time.perf_counter()
             for chunk in chunks(frame, max_events=size):
-                delivery.submit(chunk)
+                while not delivery.offer([chunk]):
+                    delivery.ready()
             delivery.drain()
             case.add(len(frame) / (time.perf_counter() - began))
         cases[f"chunks {size}"] = case

@@ -178,6 +178,8 @@ def _counted(report: Report, counts: Counts) -> Iterator[str]:
 
 def _beside(report: Report, counts: Counts) -> Iterator[str]:
     """Figures beside the sum."""
+    if counts.late:
+        yield f"late      {counts.late:>12,} pairs ARRIVED TOO LATE to be billed"
     if counts.broken:
         yield f"broken    {counts.broken:>12,} files or tables that COULD NOT BE READ"
     if counts.long_values:
@@ -194,9 +196,9 @@ def _warned(report: Report) -> Iterator[str]:
     if report.newest is not None:
         yield f"newest row {rfc3339(report.newest)} in the source"
     if report.behind_seconds is not None:
-        yield f"BEHIND: that is {_long(report.behind_seconds)} before the window's end, more than source.overlap. Later"
-        yield "runs do not reach back so far: if rows of that time are still to come, etl"
-        yield "backfill it once they are there."
+        yield f"BEHIND: that is {_long(report.behind_seconds)} before the window's end, more than source.overlap. If"
+        yield "rows of that time are still to come, they are billed when they arrive, as far"
+        yield "as max_age allows (source.late)."
     for note in report.notes:
         yield from wrap(f"NOTE: {note}", 80)
     if report.to_look_at and not report.dry_run:

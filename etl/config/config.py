@@ -91,6 +91,13 @@ class Config(Root):
         url = self.source.url if isinstance(self.source, WarehouseSource) else None
         return self._required(url, ("source", "url"))
 
+    def proxy(self) -> str | None:
+        """The proxy that leads to Metronome, if one is named; raises ``ConfigError`` when it was not at hand."""
+        key = ("destination", "proxy")
+        if self.destination.proxy is None and key not in self._document.missing:
+            return None
+        return self._required(self.destination.proxy, key)
+
     def state_url(self) -> str:
         """The state database's URL, a SQLite path absolute; raises ``ConfigError`` as the others do."""
         return self._required(self.state.url, ("state", "url"))

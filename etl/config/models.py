@@ -13,6 +13,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    TypeAdapter,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
@@ -21,7 +22,16 @@ from pydantic import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from etl.config.values import BaseUrl, Duration, Location, UtcTime, beside_config, check_mapping, wrong
+from etl.config.values import (
+    BaseUrl,
+    Duration,
+    Location,
+    ProxyUrl,
+    UtcTime,
+    beside_config,
+    check_mapping,
+    wrong,
+)
 from etl.core.subscription import DEFAULT_MAPPING, DEFAULT_TRIGGER, Subscription
 
 DAY = timedelta(days=1)
@@ -126,6 +136,16 @@ _ONE_OR_MORE = WithJsonSchema(
 )
 
 
+def _late(value: Any) -> Any:
+    """A duration, or None for ``off``, which YAML 1.1 reads as false."""
+    if value in ("off", None) or value is False:
+        return None
+    return value if isinstance(value, timedelta) else TypeAdapter(Duration).validate_python(value)
+
+
+_LATE = {"anyOf": [TypeAdapter(Duration).json_schema(), {"const": "off"}]}
+
+
 class Section(BaseModel):
     """Frozen, and closed: a key it does not know is an error."""
 
@@ -153,6 +173,10 @@ class _Source(Section):
     overlap: Annotated[Duration, _at_most(34 * DAY, "34d")] = Field(
         default=timedelta(hours=72),
         description="How far a scheduled window reaches back for late rows, at most `34d`.",
+    )
+    late: Annotated[timedelta | None, BeforeValidator(_late), WithJsonSchema(_LATE)] = Field(
+        default=DAY,
+        description="How often a warehouse is asked for rows later than `overlap`, or `off`; files are looked at by every run.",
     )
     batch_rows: Whole = Field(
         default=20_000, ge=1, le=1_000_000, description="Rows read together; bounds the memory."
@@ -305,7 +329,7 @@ class SubscriptionSection(Section):
 class Destination(Section):
     """Metronome."""
 
-    secrets = frozenset({"api_token"})
+    secrets = frozenset({"api_token", "proxy"})
     account: Name = Field(
         description="Which Metronome account or environment this bills; ids are unique within it."
     )
@@ -331,6 +355,14 @@ class Destination(Section):
     )
     timeout: Annotated[Duration, AfterValidator(_positive)] = Field(
         default=timedelta(seconds=60), description="For one request."
+    )
+    proxy: ProxyUrl | None = Field(
+        default=None,
+        description="The proxy to go through, whatever `HTTPS_PROXY` and `NO_PROXY` say; a password by reference.",
+    )
+    ca_file: Location | None = Field(
+        default=None,
+        description="PEM certificates to trust, instead of `SSL_CERT_FILE` and the public authorities.",
     )
     confirm: Literal["answer", "status"] = Field(
         default="answer",

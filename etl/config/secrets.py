@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from etl.config.document import Document, KeyPath
 
 TOKEN: KeyPath = ("destination", "api_token")
-URLS: tuple[KeyPath, ...] = (("source", "url"), ("state", "url"))
+PROXY: KeyPath = ("destination", "proxy")
+URLS: tuple[KeyPath, ...] = (("source", "url"), ("state", "url"), PROXY)
 #: Left open when their ``${…}`` cannot be filled in; everything else must be at hand.
 DEFERRED: frozenset[KeyPath] = frozenset({TOKEN, *URLS, ("notify", "webhook")})
 

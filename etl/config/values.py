@@ -9,14 +9,21 @@ import os.path
 import re
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    PlainSerializer,
+    SecretStr,
+    ValidationInfo,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
+from etl.core.http import is_loopback, is_proxy
 from etl.core.subscription import FIELDS
 from etl.core.windows import iso_moment
 
@@ -96,12 +103,10 @@ def _base_url(value: Any) -> Any:
     return str(value).rstrip("/")
 
 
-def is_loopback(host: str) -> bool:
-    """Whether ``host`` is this machine."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _proxy(value: SecretStr) -> SecretStr:
+    if not is_proxy(value.get_secret_value()):
+        raise wrong("should be an http:// or https:// URL")
+    return value
 
 
 def _location(value: Any, info: ValidationInfo) -> Any:
@@ -128,6 +133,7 @@ Duration = Annotated[
 ]
 UtcTime = Annotated[datetime, BeforeValidator(_time), WithJsonSchema(_TIME_SCHEMA)]
 BaseUrl = Annotated[str, BeforeValidator(_base_url), WithJsonSchema({"type": "string", "format": "uri"})]
+ProxyUrl = Annotated[SecretStr, AfterValidator(_proxy)]
 Location = Annotated[str, BeforeValidator(_location), WithJsonSchema({"type": "string"})]
 
 

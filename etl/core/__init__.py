@@ -1,5 +1,5 @@
 """The vocabulary and the contracts: errors, windows, layouts, ids, reports, and the protocols between the rooms.
 
-Whatever two rooms must agree on lives here. Nothing here knows a file format, a database, HTTP or the terminal, and
+Whatever two rooms must agree on lives here. Nothing here knows a file format, a database, Metronome or the terminal, and
 nothing here imports another room.
 """

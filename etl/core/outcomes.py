@@ -106,6 +106,16 @@ TABLE: Final = (
         of="row",
     ),
     Outcome(
+        "late",
+        "arrived too late to be billed; not in matched",
+        TO_LOOK_AT,
+        ("#a8761b", "#c99a45"),
+        "Its row was received in a time that was billed already, and by now that is longer ago than "
+        "destination.max_age, or it was there before late rows were looked for. Younger than max_age it is billed by a run "
+        "over its time (etl run --since --until); otherwise bill it by other means. Then discard the letter.",
+        of="row",
+    ),
+    Outcome(
         "broken",
         "is a file or table that could not be read",
         TO_LOOK_AT,

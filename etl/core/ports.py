@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     import numpy as np
     import pandas as pd
@@ -46,6 +46,8 @@ class EventBatch:
     ``rows``: int64, the row's position in the origin, from 0.
     ``mark``: set on the last batch of a part of the source (an unchanged file, an hour of a table) that was read
     whole within the window; a later run that passes it in ``done`` need not read that part again.
+    ``known``: marks of parts whose late rows need not be looked for, although this run does not read them.
+    ``late``: whether its rows arrived too late to be billed (set by the run, not by the source).
     ``done``: the part (0 to 1) of all that is to be read that has been read with this batch; None = not known.
     """
 
@@ -57,18 +59,41 @@ class EventBatch:
     unreadable: Sequence[Unreadable] = ()
     mark: str | None = None
     done: float | None = None
+    known: Collection[str] = ()
+    late: bool = False
+
+
+@dataclass(frozen=True)
+class Late:
+    """Rows behind the window of a scheduled run, which it looks for too.
+
+    Received from ``since`` on they are billed; those of before ``begin`` are nobody's, and what lies between is listed.
+    ``known``: marks of parts whose rows behind the window were dealt with. ``listing``: no run has looked for late rows
+    yet, so whatever is behind the window is listed only. ``asked``: whether a warehouse is asked this time.
+    """
+
+    since: datetime
+    begin: datetime
+    known: Collection[str] = frozenset()
+    listing: bool = False
+    asked: bool = True
 
 
 class Source(Protocol):
     """Where track events come from."""
 
     def batches(
-        self, window: Window, paths: Collection[Path] | None = None, done: Collection[str] = frozenset()
+        self,
+        window: Window,
+        paths: Collection[Path] | None = None,
+        done: Collection[str] = frozenset(),
+        late: Late | None = None,
     ) -> Iterator[EventBatch]:
         """Rows of any type whose cursor lies in ``window``, repeats included, in bounded memory.
 
         ``paths``: the paths of the event that will be looked at (None = all); columns outside them may be left
-        out. Parts whose mark is in ``done`` are skipped.
+        out. Parts whose mark is in ``done`` are skipped. ``late``: also the rows behind the window of parts that it does
+        not know; a file or table root that is new to it begins at the window.
         Raises ``ConfigError`` (missing cursor column) and ``SourceError``: anything that stops the reading, or, with
         its ``parts``, what is broken once everything else was read.
         """
@@ -116,13 +141,11 @@ class Chunk:
 class ChunkResult:
     """What became of a chunk. Positions are rows of ``chunk.events``; whatever is in neither mapping was sent.
 
-    ``digests``: 16 bytes of the body of each event (``etl.core.ids``), made by whoever sent it, of what was sent.
     ``refused``: Metronome refused the event alone; the value is its reason (status and message).
     ``too_old``: the event passed ``max_age`` before a retry.
     """
 
     chunk: Chunk
-    digests: bytes
     refused: Mapping[int, str] = field(default_factory=dict)
     too_old: Collection[int] = frozenset()
     requests: int = 1
@@ -247,6 +270,19 @@ class SubscriptionVersion:
 
 
 @dataclass(frozen=True)
+class LatePlan:
+    """What a scheduled run does behind its window; see ``Late``.
+
+    ``every``: how often a warehouse is asked. ``begun``: whether runs of before have completed anything.
+    """
+
+    since: datetime
+    begin: datetime
+    every: timedelta
+    begun: bool
+
+
+@dataclass(frozen=True)
 class RunPlan:
     """What a run is about to do; the state locks its window and keeps the rest with it.
 
@@ -257,6 +293,8 @@ class RunPlan:
     ``takes_over``: the name that the pipeline had before, likewise.
     ``inputs``: (input, name) → what the config says of it, or None = nothing any more; ``StateStore.inputs``.
     ``fingerprint`` of the token: never the token. ``scope``: names the set of subscription versions, for marks.
+    ``known_scope``: names what decides which rows a part has, whatever the subscriptions; None where the run bills only
+    some of them. ``late``: what it reads behind its window.
     """
 
     pipeline: str
@@ -271,6 +309,8 @@ class RunPlan:
     renames: Mapping[str, str] = field(default_factory=dict)
     takes_over: str | None = None
     inputs: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
+    late: LatePlan | None = None
+    known_scope: str | None = None
 
     @property
     def says(self) -> bool:

@@ -28,7 +28,7 @@ FIELDS: Final[dict[str, str]] = {
     "dry_run": "whether nothing was sent and nothing recorded",
     "window": "`since` and `until` of what was run, RFC 3339, on the source's cursor",
     "complete": "whether every pair of the window came to an end; always false of a dry run",
-    "read": "rows of any type inside the window, repeats included, without those of files that were skipped",
+    "read": "rows of any type inside the window, and late ones that are billed; repeats included, not those of skipped files",
     "filtered": "rows that no subscription matched",
     **{name: f"{BY_NAME[name].of}s: each {BY_NAME[name].meaning}" for name in ROWS},
     "matched": "pairs of a track event and a subscription; the sum of the outcomes from `sent` to `unsent`",
@@ -84,6 +84,7 @@ class Counts:
     read: int = 0
     filtered: int = 0
     unreadable: int = 0
+    late: int = 0
     broken: int = 0
     requests: int = 0
     retries: int = 0

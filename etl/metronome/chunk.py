@@ -12,13 +12,12 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from etl.core.hashing import hashes
-
 if TYPE_CHECKING:
     from array import array
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
+    from etl.core.http import Network
     from etl.metronome.answers import Confirm
     from etl.metronome.pace import Clock
 
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
 class Endpoint:
     """Where requests go, and how. ``headers`` hold the token: they show in no representation.
 
-    ``timeout``: seconds for one request, from connecting to the last byte of its answer. ``ca_file``: PEM file of the
-    authorities to trust, None = the public ones. ``proxy``: the URL of an HTTP proxy, or None.
+    ``timeout``: seconds for one request, from connecting to the last byte of its answer.
     """
 
     url: str
@@ -36,8 +34,7 @@ class Endpoint:
     timeout: float
     connections: int
     gzip: bool
-    ca_file: str | None = None
-    proxy: str | None = None
+    network: Network
 
     def __repr__(self) -> str:
         """Only the URL."""
@@ -126,10 +123,6 @@ class OutgoingChunk:
         # json, not orjson: a body may carry an escaped lone surrogate, as Segment's does.
         moment = datetime.fromisoformat(json.loads(self.events[row])["timestamp"])
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-    def digests(self) -> bytes:
-        """16 bytes of each event: what the sent log keeps of the content that was sent."""
-        return b"".join(hashes(self.events))
 
     def outcome(self) -> Outcome:
         """What became of the chunk, once nothing of it is left to send."""

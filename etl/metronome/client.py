@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import threading
 from datetime import timedelta
 from http import HTTPStatus
@@ -11,11 +10,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from etl.core.errors import ConfigError, MetronomeError
+from etl.core.http import Network, is_loopback
 from etl.metronome.answers import Answer, NoAnswer, describe, doubt, excerpt, is_web_page
 from etl.metronome.chunk import Endpoint, Setup, Terms
 from etl.metronome.delivery import Bounds, MetronomeDelivery
 from etl.metronome.pace import Clock
 from etl.metronome.process import SendingProcess
+from etl.metronome.sender import refused_by_proxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,8 +43,7 @@ class Metronome:
         connections: requests on the wire at once, at most; fewer while Metronome is overloaded.
         gzip: compress request bodies.
         confirm: ``answer``: a 200 confirms if its body does not gainsay it; ``status``: whatever its body.
-        ca_file: PEM file of the authorities to trust instead of the public ones.
-        proxy: URL of an HTTP proxy to go through.
+        network: proxies, and whom TLS trusts.
         clock: time and chance, in the process that sends.
 
     Raises:
@@ -63,8 +63,7 @@ class Metronome:
         connections: int = 16,
         gzip: bool = False,
         confirm: Confirm = "answer",
-        ca_file: str | None = None,
-        proxy: str | None = None,
+        network: Network | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._url = _ingest_url(base_url)
@@ -73,8 +72,10 @@ class Metronome:
         self._terms = Terms(self._url.netloc, connections, events_per_second, max_age, retry_for, confirm)
 
         def endpoint() -> Endpoint:
+            url, through = self._url.geturl(), network or Network()
+            through.check(url)
             headers = _headers(token(), self._url, gzip=gzip)
-            return Endpoint(self._url.geturl(), headers, timeout, connections, gzip, ca_file, proxy)
+            return Endpoint(url, headers, timeout, connections, gzip, through)
 
         self._endpoint = endpoint
 
@@ -83,7 +84,11 @@ class Metronome:
         return f"Metronome({self._url.geturl()!r}, account={self._account!r})"
 
     def open(self) -> MetronomeDelivery:
-        """A delivery to use in a ``with`` block. Raises ``ConfigError`` for a token no header can carry."""
+        """A delivery to use in a ``with`` block.
+
+        Raises:
+            ConfigError: no header can carry the token, the proxy is none, or the certificates cannot be read.
+        """
         process = SendingProcess(Setup(self._endpoint(), self._terms, self._clock))
         a_second = min(int(self._terms.events_per_second / _CHUNK_EVENTS), _MOST_QUEUED)
         return MetronomeDelivery(process, Bounds(max(self._terms.connections * _QUEUED, a_second)))
@@ -108,6 +113,8 @@ class Metronome:
                 f"Metronome at {host} refuses the token ({describe(answer)}). Put a token that may ingest "
                 "into destination.api_token."
             )
+        if answer.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            raise refused_by_proxy(host)
         if problem := self._unlike_metronome(answer):
             raise MetronomeError(
                 f"What answers at {host} does not look like Metronome ({problem}). Look at destination.base_url, and at "
@@ -150,19 +157,12 @@ def _ingest_url(base_url: str) -> SplitResult:
         raise ConfigError(
             "destination.base_url must be scheme, host and path only, as https://api.metronome.com"
         )
-    if url.scheme != "https" and not (url.scheme == "http" and _is_loopback(url.hostname)):
+    if url.scheme != "https" and not (url.scheme == "http" and is_loopback(url.hostname)):
         raise ConfigError(
             f"destination.base_url {base_url!r} is not https: the token would travel in the clear. Only "
             "loopback addresses may be http."
         )
     return url._replace(path=url.path.rstrip("/").removesuffix("/v1") + "/v1/ingest")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _headers(token: str, url: SplitResult, *, gzip: bool) -> dict[str, str]:

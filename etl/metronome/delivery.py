@@ -66,11 +66,6 @@ class MetronomeDelivery:
                 self._wait(len(self._chunks) * 3 // 4, timeout)
             return self._failure is not None or not self._full()
 
-    def submit(self, chunk: Chunk) -> None:
-        """Hands a chunk over; blocks while too much is in flight. Raises ``MetronomeError`` once stopped."""
-        while not self.offer([chunk]):
-            self.ready()
-
     def offer(self, chunks: Sequence[Chunk]) -> int:
         """Hands over as many, from the first, as there is room for; how many. Never waits for room.
 
@@ -138,7 +133,7 @@ class MetronomeDelivery:
 
     # -------------------------------------------------------------------- the thread of the process
 
-    def ended(self, number: int, outcome: Outcome | None, digests: bytes = b"") -> None:
+    def ended(self, number: int, outcome: Outcome | None) -> None:
         """The chunk of that number came to its end; see :class:`etl.metronome.worker.Outbox`."""
         with self._changed:
             chunk = self._chunks.pop(number, None)
@@ -148,7 +143,7 @@ class MetronomeDelivery:
             if outcome is None:
                 self._events -= len(chunk)
             else:
-                self._ended.append(_result(chunk, digests, outcome))
+                self._ended.append(_result(chunk, outcome))
             if self._wake_at is not None and len(self._chunks) <= self._wake_at:
                 self._changed.notify_all()
 
@@ -166,7 +161,7 @@ class MetronomeDelivery:
                 self.ended(number, None)
 
 
-def _result(chunk: Chunk, digests: bytes, outcome: Outcome) -> ChunkResult:
+def _result(chunk: Chunk, outcome: Outcome) -> ChunkResult:
     refused = {chunk.start + row: reason for row, reason in outcome.refused.items()}
     too_old = frozenset(chunk.start + row for row in outcome.too_old)
-    return ChunkResult(chunk, digests, refused, too_old, outcome.requests, outcome.retries)
+    return ChunkResult(chunk, refused, too_old, outcome.requests, outcome.retries)

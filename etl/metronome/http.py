@@ -1,18 +1,18 @@
-"""One POST to Metronome: the connection, the headers, and what comes back. The token lives nowhere else.
+"""One POST to Metronome: the headers, and what comes back. The token lives nowhere else.
 
-The client is aiohttp's: what httpx adds around it (redirects, cookies and auth flows that ingest must not use; requests
-and responses of its own) is two thirds of what a request costs (docs/decisions/0009-aiohttp-for-ingest.md).
+httpx's transport is asked directly: what its client adds (redirects, cookies and auth flows, which ingest must not use)
+is most of what a request costs (docs/decisions/0009-aiohttp-for-ingest.md).
 """
 
 from __future__ import annotations
 
 import asyncio
 import gzip
-import ssl
-from typing import TYPE_CHECKING, Self
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Self, cast
 
 import aiohttp
-from yarl import URL
+import httpx
 
 from etl.metronome.answers import Answer, NoAnswer
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 #: Of an answer no more than this is read: enough for any message, too little to hurt.
 _ANSWER_BYTES = 65_536
-_IDLE_SECONDS = 15.0
 
 
 class Wire:
@@ -31,19 +30,20 @@ class Wire:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._url = URL(endpoint.url, encoded=True)
+        self._url = httpx.URL(endpoint.url)
         self._token = endpoint.headers["authorization"].removeprefix("Bearer ").encode()
 
     async def __aenter__(self) -> Self:
         """Nothing is connected before the first request."""
-        self._session = _session(self._endpoint, _tls(self._url, self._endpoint.ca_file))
+        to = self._endpoint
+        self._transport = to.network.transport(to.url, to.headers, to.connections)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Closes every connection at once."""
-        await self._session.close()
+        await self._transport.aclose()
 
     async def post(self, body: bytes) -> Answer | NoAnswer:
         """Sends one body. Never raises for what the network or Metronome does.
@@ -56,44 +56,31 @@ class Wire:
         except TimeoutError:
             return NoAnswer(f"no answer within {self._endpoint.timeout:g} s")
         except (aiohttp.ClientError, OSError, EOFError) as error:
-            return NoAnswer(_explain(error))
+            return _failed(error)
 
     async def _exchange(self, body: bytes) -> Answer:
         if self._endpoint.gzip:
             body = gzip.compress(body, 1, mtime=0)
-        posted = self._session.post(self._url, data=body, proxy=self._endpoint.proxy, allow_redirects=False)
-        async with posted as response:
-            text = await _beginning(response.content)
-            content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-            retry_after = response.headers.get("retry-after")
-        return Answer(response.status, content_type, retry_after, text.replace(self._token, "…".encode()))
+        # As a stream: what httpx works out about a content costs five times as much as the rest of a request.
+        request = httpx.Request("POST", self._url, stream=httpx.ByteStream(body))
+        response = await self._transport.handle_async_request(request)
+        try:
+            text = await _beginning(cast("httpx.AsyncByteStream", response.stream))
+        finally:
+            await response.aclose()
+        content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        retry_after = response.headers.get("retry-after")
+        return Answer(
+            response.status_code, content_type, retry_after, text.replace(self._token, "…".encode())
+        )
 
 
-def _tls(url: URL, ca_file: str | None) -> ssl.SSLContext:
-    """The public authorities as httpx has them; plain http needs none, and loading them takes a tenth of a second."""
-    if url.scheme == "http":
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if ca_file is not None:
-        return ssl.create_default_context(cafile=ca_file)
-    import httpx
-
-    return httpx.create_ssl_context()
-
-
-def _session(endpoint: Endpoint, tls: ssl.SSLContext) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        headers=endpoint.headers,
-        connector=aiohttp.TCPConnector(limit=endpoint.connections, ssl=tls, keepalive_timeout=_IDLE_SECONDS),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-        auto_decompress=False,
-    )
-
-
-async def _beginning(content: aiohttp.StreamReader) -> bytes:
+async def _beginning(stream: httpx.AsyncByteStream) -> bytes:
     text = b""
-    while len(text) < _ANSWER_BYTES and (piece := await content.readany()):
+    async for piece in stream:
         text += piece
+        if len(text) >= _ANSWER_BYTES:
+            break
     return text
 
 
@@ -101,6 +88,7 @@ _FAULTS: tuple[tuple[type[BaseException], str], ...] = (
     (aiohttp.ClientConnectorDNSError, "the host name is not known"),
     (aiohttp.ClientConnectorCertificateError, "TLS failed: the certificate is not trusted"),
     (aiohttp.ClientSSLError, "TLS failed"),
+    (aiohttp.ClientProxyConnectionError, "the proxy cannot be reached"),
     (aiohttp.ClientHttpProxyError, "the proxy refused the connection"),
     (aiohttp.ClientConnectorError, "no connection"),
     (aiohttp.ServerDisconnectedError, "the connection was closed before an answer"),
@@ -109,10 +97,17 @@ _FAULTS: tuple[tuple[type[BaseException], str], ...] = (
 )
 
 
-def _explain(error: BaseException) -> str:
+def _failed(error: BaseException) -> Answer | NoAnswer:
     """In our words: what the library says may hold headers, or bytes of the server's choosing."""
+    if (
+        isinstance(error, aiohttp.ClientHttpProxyError)
+        and error.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
+    ):
+        return Answer(error.status)
     reason = next((text for kind, text in _FAULTS if isinstance(error, kind)), "the connection broke")
     detail = error.strerror if isinstance(error, OSError) else None
     if isinstance(error, aiohttp.ClientConnectorError):
         detail = error.os_error.strerror
-    return f"{reason} ({detail})" if detail else reason
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        detail = str(error.status)
+    return NoAnswer(f"{reason} ({detail})" if detail else reason)

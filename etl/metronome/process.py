@@ -1,7 +1,7 @@
 """The process that sends, seen from the one that starts it: HTTP does not compete for this interpreter's lock.
 
-The process gets the endpoint with its token, and chunks, through a pipe, and answers with outcomes, and the digests of
-what was sent, through another; it ends when the pipe does, however this process ended. It is started for the first
+The process gets the endpoint with its token, and chunks, through a pipe, and answers with outcomes through another;
+it ends when the pipe does, however this process ended. It is started for the first
 chunk, or before (``started_early``).
 """
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from etl.metronome.chunk import Outcome, Setup
     from etl.metronome.delivery import MetronomeDelivery
 
-    #: The end of a chunk: number, outcome, digests; or why nothing more will be sent.
-    Message = tuple[int, Outcome | None, bytes] | str
+    #: The end of a chunk: number and outcome; or why nothing more will be sent.
+    Message = tuple[int, Outcome | None] | str
 
 #: Before each chunk: its number, how many events, how many bytes.
 HEADER = struct.Struct("<qqq")

@@ -129,6 +129,8 @@ class Sender:
                 f"Metronome at {self._terms.host} refuses the token ({reason}), at {chunk}. No event "
                 "was marked bad. Put a token that may ingest into destination.api_token and run again."
             )
+        if answer.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            return refused_by_proxy(self._terms.host)
         if answer.status == HTTPStatus.OK:
             return MetronomeError(
                 f"Metronome at {self._terms.host} answered {chunk} with 200, but {doubt(answer, len(rows))}: "
@@ -152,3 +154,11 @@ class Sender:
             f"tries; the last ended with: {reason}{wait}. Nothing of the chunk is recorded. Run again when Metronome "
             "can be reached: the same ids are sent again."
         )
+
+
+def refused_by_proxy(host: str) -> MetronomeError:
+    """For a 407: Metronome has not seen the request."""
+    return MetronomeError(
+        f"The proxy in front of Metronome at {host} wants a name and a password, or does not take the ones it got (407). "
+        "No event was sent. Put them into the URL of destination.proxy or HTTPS_PROXY, and run again."
+    )

@@ -1,4 +1,4 @@
-"""The process that sends: chunks from standard input, outcomes with digests to standard output.
+"""The process that sends: chunks from standard input, outcomes to standard output.
 
 Signals are for the process that started it, which decides what is still to be finished; when that one is gone, so is
 the pipe, and so is this one. One thread does it all: a second one to read chunks would compete with the loop.
@@ -35,7 +35,7 @@ class Sending:
     def __init__(self, setup: Setup, outbox: Outbox) -> None:
         self._setup = setup
         self._outbox = outbox
-        self._tasks: dict[asyncio.Task[tuple[Outcome, bytes] | None], OutgoingChunk] = {}
+        self._tasks: dict[asyncio.Task[Outcome | None], OutgoingChunk] = {}
         self._stopped = False
         self._closing = asyncio.Event()
 
@@ -63,19 +63,19 @@ class Sending:
         self._tasks[task] = chunk
         task.add_done_callback(self._done)
 
-    async def _run(self, chunk: OutgoingChunk) -> tuple[Outcome, bytes] | None:
+    async def _run(self, chunk: OutgoingChunk) -> Outcome | None:
         try:
-            return await self._sender.send(chunk), chunk.digests()
+            return await self._sender.send(chunk)
         except MetronomeError as error:
             self._stop(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the pipeline must hear of it
             self._stop(unexpected(f"Sending chunk {chunk.number}", error))
         return None
 
-    def _done(self, task: asyncio.Task[tuple[Outcome, bytes] | None]) -> None:
+    def _done(self, task: asyncio.Task[Outcome | None]) -> None:
         """Not the end of ``_run``: a task that is cancelled before its first step never gets there."""
         ended = None if task.cancelled() else task.result()
-        self._outbox.ended(self._tasks.pop(task).number, *(ended or (None,)))
+        self._outbox.ended(self._tasks.pop(task).number, ended)
 
     def _stop(self, failure: MetronomeError) -> None:
         """Begins no further request; answers on their way are awaited, everything else is given up."""
@@ -132,12 +132,9 @@ class Outbox:
         self._pipe = pipe
         self._waiting: list[Message] = []
 
-    def ended(self, number: int, outcome: Outcome | None, digests: bytes = b"") -> None:
-        """The chunk of that number came to its end; None: it was given up, and nothing is known of it.
-
-        ``digests``: 16 bytes of each event (``etl.core.ids``), if it was not given up.
-        """
-        self._put((number, outcome, digests))
+    def ended(self, number: int, outcome: Outcome | None) -> None:
+        """The chunk of that number came to its end; None: it was given up, and nothing is known of it."""
+        self._put((number, outcome))
 
     def failed(self, failure: MetronomeError) -> None:
         """Nothing more will be sent."""

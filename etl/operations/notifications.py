@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
+from etl.core.errors import ConfigError
 from etl.pipeline import wiring
 
 if TYPE_CHECKING:
@@ -76,12 +77,10 @@ def _post(config: Config, content: bytes) -> str | None:
 
     url = config.notify.webhook.get_secret_value()
     try:
-        answer = httpx.post(
-            url,
-            content=content,
-            headers={"content-type": "application/json"},
-            timeout=config.notify.timeout.total_seconds(),
-        )
+        with wiring.network().client(url, config.notify.timeout.total_seconds()) as client:
+            answer = client.post(url, content=content, headers={"content-type": "application/json"})
+    except ConfigError as error:
+        return f"notify.webhook: {error}; nobody was told"
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return f"notify.webhook could not be reached ({type(error).__name__}); nobody was told"
     return None if answer.is_success else f"notify.webhook answered {answer.status_code}; nobody was told"

@@ -12,27 +12,30 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from etl.core.layouts import WHOLE_EVENT
 from etl.core.ports import EventBatch
 from etl.core.windows import ALL_TIME
 from etl.pipeline import wiring
 from etl.pipeline.limits import Limits
 from etl.pipeline.pairs import Billing, examine
 from etl.pipeline.planning import outlook_of
-from etl.transform import compile_subscription
+from etl.transform import compile_subscription, kept_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
     from datetime import datetime
 
     from etl.config import Config
+    from etl.core.layouts import Layout
     from etl.core.subscription import Subscription
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A letter and its event's JSON text; ``transaction_id``: as far as the pair had one when it was refused."""
+    """A letter and its event's JSON text, with the layout that the event's keys are of.
+
+    ``transaction_id``: as far as the pair had one when it was refused.
+    """
 
     number: int
     outcome: str
@@ -42,6 +45,7 @@ class Kept:
     row: int
     cursor: datetime
     event: str
+    layout: Layout
 
 
 @dataclass
@@ -59,10 +63,11 @@ class Repair:
 
 
 def batch_of(origin: str, kept: Sequence[Kept]) -> EventBatch:
-    """Kept events as a source gives them."""
+    """Kept events, all of one layout, as a source gives them."""
+    layout = kept[0].layout
     return EventBatch(
-        table=pa.table({WHOLE_EVENT: pa.array([one.event for one in kept], pa.json_())}),
-        layout="segment",
+        table=kept_table([one.event for one in kept], layout),
+        layout=layout,
         cursor=pa.array([one.cursor for one in kept], pa.timestamp("us", "UTC")),
         rows=pa.array([one.row - 1 for one in kept], pa.int64()),
         origin=origin,
@@ -126,19 +131,32 @@ def _ids(
     config: Config, version: Subscription, kept: Sequence[Kept]
 ) -> tuple[Mapping[int, str | None], Mapping[int, str | None]]:
     """Letter → transaction_id of what ``version`` can make of it, and of what it rejects."""
-    if not kept:
-        return {}, {}
+    made: dict[int, str | None] = {}
+    refused: dict[int, str | None] = {}
+    for alike in by_layout(kept):
+        _add_ids(config, version, alike, made, refused)
+    return made, refused
+
+
+def by_layout(kept: Sequence[Kept]) -> Iterator[list[Kept]]:
+    """Those of each layout."""
+    for layout in dict.fromkeys(one.layout for one in kept):
+        yield [one for one in kept if one.layout == layout]
+
+
+def _add_ids(
+    config: Config,
+    version: Subscription,
+    kept: Sequence[Kept],
+    made: dict[int, str | None],
+    refused: dict[int, str | None],
+) -> None:
     limits = Limits(config.limits.property_value, config.limits.property_value_bytes)
     billing = Billing(version.name, compile_subscription(version), ALL_TIME)
     examined = examine(batch_of("", kept), [billing], limits)
-    made, refused = (
-        {
-            kept[int(row)].number: id_ if isinstance(id_, str) else None
-            for row, id_ in zip(frame["row"], frame["transaction_id"], strict=True)
-        }
-        for frame in (examined.pairs, examined.rejected)
-    )
-    return made, refused
+    for ids, frame in ((made, examined.pairs), (refused, examined.rejected)):
+        for row, id_ in zip(frame["row"], frame["transaction_id"], strict=True):
+            ids[kept[int(row)].number] = id_ if isinstance(id_, str) else None
 
 
 def _sent(config: Config, transaction_ids: Iterable[str | None]) -> AbstractSet[str | None]:

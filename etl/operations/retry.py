@@ -17,7 +17,7 @@ from etl.core.errors import EtlError
 from etl.core.outcomes import RETRIED
 from etl.core.ports import Content
 from etl.core.windows import Window
-from etl.operations.repair import Kept, Repair, batch_of, repairs
+from etl.operations.repair import Kept, Repair, batch_of, by_layout, repairs
 from etl.pipeline import wiring
 from etl.pipeline.precedence import contents_of, same_content
 from etl.pipeline.run import run
@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from etl.config import Config
-    from etl.core.layouts import Path
-    from etl.core.ports import EventBatch
+    from etl.core.layouts import Layout, Path
+    from etl.core.ports import EventBatch, Late
     from etl.core.report import Report
     from etl.state import StateStore
+    from etl.transform import Compiled
 
 _TICK = timedelta(microseconds=1)
 
@@ -82,12 +83,17 @@ class _Letters:
         self._kept = kept
 
     def batches(
-        self, window: Window, paths: Collection[Path] | None = None, done: Collection[str] = frozenset()
+        self,
+        window: Window,
+        paths: Collection[Path] | None = None,
+        done: Collection[str] = frozenset(),
+        late: Late | None = None,
     ) -> Iterator[EventBatch]:
         """One batch for each origin; the window is not looked at."""
-        del window, paths, done
+        del window, paths, done, late
         for origin in sorted({one.origin for one in self._kept}):
-            yield batch_of(origin, [one for one in self._kept if one.origin == origin])
+            for alike in by_layout([one for one in self._kept if one.origin == origin]):
+                yield batch_of(origin, alike)
 
     def check(self) -> None:
         """Nothing to reach."""
@@ -184,15 +190,23 @@ class _UsageEvent(NamedTuple):
 
 def _mapped(repair: Repair) -> dict[int, _UsageEvent | None]:
     """Letter → its usage event now (None: rejected); no entry where the trigger does not match."""
-    batch = batch_of("", repair.letters)
-    events = Events(batch.table, batch.layout)
     compiled = compile_subscription(repair.version)
+    return {
+        number: event
+        for alike in by_layout(repair.letters)
+        for number, event in _mapped_alike(compiled, alike).items()
+    }
+
+
+def _mapped_alike(compiled: Compiled, kept: Sequence[Kept]) -> dict[int, _UsageEvent | None]:
+    batch = batch_of("", kept)
+    events = Events(batch.table, batch.layout)
     mask, failed = compiled.match(events)
     matched = {*np.flatnonzero(mask).tolist(), *failed["row"].tolist()}
     accepted = compiled.map(events).accepted
     made = zip(accepted["transaction_id"], accepted["body"], contents_of(accepted), strict=True)
     by_row = dict(zip(accepted["row"].tolist(), (_UsageEvent(*pair) for pair in made), strict=True))
-    return {one.number: by_row.get(row) for row, one in enumerate(repair.letters) if row in matched}
+    return {one.number: by_row.get(row) for row, one in enumerate(kept) if row in matched}
 
 
 # ---------------------------------------------------------------------------- where the events come from
@@ -200,7 +214,8 @@ def _mapped(repair: Repair) -> dict[int, _UsageEvent | None]:
 
 def _events_of(config: Config, letters: pd.DataFrame) -> list[Kept]:
     """Each letter's event, whole from the source where that still has it, else as far as it was kept."""
-    fresh = _from_source(config, letters)
+    fresh, layouts = _from_source(config, letters)
+    usual = _usual_layout(config)
     kept = []
     for row in letters.itertuples(index=False):
         event = fresh.get((row.origin, int(row.row))) or (row.event if isinstance(row.event, str) else None)
@@ -208,12 +223,22 @@ def _events_of(config: Config, letters: pd.DataFrame) -> list[Kept]:
             id_ = row.transaction_id if isinstance(row.transaction_id, str) else None
             cursor = row.cursor.to_pydatetime(warn=False)
             of = (int(row.letter), row.outcome, row.stage, id_)
-            kept.append(Kept(*of, row.origin, int(row.row), cursor, event))
+            layout = layouts.get(row.origin, usual)
+            kept.append(Kept(*of, row.origin, int(row.row), cursor, event, layout))
     return kept
 
 
-def _from_source(config: Config, letters: pd.DataFrame) -> dict[tuple[str, int], str]:
-    """(origin, row) → the event's JSON text, from the moments of the source that the letters name.
+def _usual_layout(config: Config) -> Layout:
+    """Of events whose origin can be read no more."""
+    if config.source.type == "warehouse":
+        return "warehouse"
+    return "warehouse" if getattr(config.source, "layout", "auto") == "warehouse" else "segment"
+
+
+def _from_source(
+    config: Config, letters: pd.DataFrame
+) -> tuple[dict[tuple[str, int], str], dict[str, Layout]]:
+    """(origin, row) → the event's JSON text, from the moments of the source that the letters name; origin → layout.
 
     Rows are recognised by origin, row and message id: a file that was written anew does not pass for the old one, and
     without a message id nothing does.
@@ -224,14 +249,16 @@ def _from_source(config: Config, letters: pd.DataFrame) -> dict[tuple[str, int],
         if isinstance(one.message_id, str)
     }
     found: dict[tuple[str, int], str] = {}
+    layouts: dict[str, Layout] = {}
     try:
         for since in sorted({c.to_pydatetime(warn=False) for c in letters["cursor"].dropna()}):
             for batch in wiring.source_of(config).batches(Window(since, since + _TICK)):
+                layouts[batch.origin] = batch.layout
                 found |= _wanted(batch, wanted)
     except EtlError:
         # The source is gone or cannot be read now: what was kept has to do.
-        return found
-    return found
+        return found, layouts
+    return found, layouts
 
 
 def _wanted(batch: EventBatch, wanted: dict[tuple[str, int], str]) -> dict[tuple[str, int], str]:

@@ -20,7 +20,7 @@ from etl.transform import columns, event_json
 from etl.transform.json.text import parse, without_surrogates
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from etl.core.ports import HeldLetter, Unreadable
     from etl.pipeline.pairs import Examined
@@ -132,9 +132,21 @@ def _texts(column: pd.Series) -> list[str | None]:
     return [value if isinstance(value, str) else None for value in columns.cells(column)]
 
 
-def due(held: Sequence[HeldLetter], names: Collection[str]) -> list[HeldLetter]:
-    """Those that can be sent: their body was kept, and their subscription is still billed."""
-    return [one for one in held if one.letter.body is not None and one.letter.subscription in names]
+def due(
+    held: Sequence[HeldLetter], names: Collection[str], retired: Mapping[str, datetime]
+) -> list[HeldLetter]:
+    """Those that can be sent: their body was kept, and it was the time of their subscription, one of ``names``."""
+    return [
+        one
+        for one in held
+        if one.letter.body is not None
+        and one.letter.subscription in names
+        and not _after(one.letter.cursor, retired.get(one.letter.subscription))
+    ]
+
+
+def _after(cursor: datetime | None, end: datetime | None) -> bool:
+    return cursor is not None and end is not None and cursor >= end
 
 
 def pairs_of(held: Sequence[HeldLetter]) -> pd.DataFrame:

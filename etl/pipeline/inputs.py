@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.engine import make_url
 
-from etl.config.values import is_loopback
 from etl.core.errors import ConfigError
+from etl.core.http import is_loopback
 from etl.core.windows import rfc3339
 
 if TYPE_CHECKING:

@@ -42,7 +42,7 @@ class Earlier:
 
 @dataclass(frozen=True)
 class Newcomers:
-    """``earlier``: what may have billed the same events. ``known``: names that have run before.
+    """``earlier``: what may have billed the same events. ``known``: names that have billed something before.
 
     ``beside``: name → the names, or pipelines, whose events it bills once more on purpose. ``followed``: name → keys of
     those that it was let run after, as its time began where theirs ended.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from etl.core.errors import ConfigError
-from etl.core.ports import RunPlan, SubscriptionVersion
+from etl.core.ports import LatePlan, RunPlan, SubscriptionVersion
 from etl.core.windows import Window, rfc3339
 from etl.pipeline import inputs
 from etl.pipeline.newcomers import Earlier, Newcomers
@@ -99,7 +99,7 @@ class Outlook:
         recorded = self.books.inputs.items()
         return Newcomers(
             earlier=list(self._earlier(now)),
-            known=self.books.names,
+            known={name for name, _ in self.books.touched},
             beside=self.config.beside,
             followed={name: json.loads(keys) for (what, name), keys in recorded if what == "follows"},
         )
@@ -139,7 +139,7 @@ def _books(state: StateStore, pipeline: str, account: str) -> Books:
 def _neighbours(config: Config, state: StateStore, books: Books, takes_over: str | None) -> dict[str, Books]:
     """Of pipelines that may read the same events; nobody asks for them where no subscription is new."""
     followed = any(what == "follows" for what, _ in books.inputs)
-    if not followed and {s.name for s in config.subscriptions} <= books.names:
+    if not followed and {s.name for s in config.subscriptions} <= {name for name, _ in books.touched}:
         return {}
     account = config.destination.account
     others = set(state.pipelines(account)) - {config.pipeline, takes_over}
@@ -172,12 +172,19 @@ def planned(
     outlook.refuse(chosen, now)
     whole, starts = _window(outlook, chosen, window, now)
     notes = _notes(outlook, now)
+    late = _late(outlook, whole, starts, now) if window is None and names is None else None
     plan = plan_of(outlook, kind, whole, chosen, starts, token)
     listed = [s for s in chosen if s in outlook.config.subscriptions]
     follows = {("follows", name): keys for name, keys in outlook.newcomers(now).follows(listed).items()}
     said = {key: value for key, (value, _) in notes.items()}
-    plan = replace(plan, inputs={**plan.inputs, **inputs.inputs_of(outlook.config), **follows, **said})
-    parts = [(s, billed_part(s, whole, starts.get(s.name))) for s in chosen]
+    plan = replace(
+        plan,
+        inputs={**plan.inputs, **inputs.inputs_of(outlook.config), **follows, **said},
+        late=late,
+        known_scope=_known_scope(outlook.config) if names is None else None,
+    )
+    reached = Window(min(late.begin, whole.since), whole.until) if late else whole
+    parts = [(s, billed_part(s, reached, starts.get(s.name))) for s in chosen]
     own = [(s, part) for s, part in parts if s in outlook.config.subscriptions or not part.empty]
     begun = min((h.starts for h in outlook.histories.values() if h.starts), default=None)
     texts = [
@@ -276,6 +283,27 @@ def _scope(config: Config, chosen: Sequence[Subscription], starts: Mapping[str, 
     limits = config.limits.model_dump(mode="json")
     content = [config.destination.account, read, limits, sorted(map(str, parts))]
     return hashlib.sha256(orjson.dumps(content)).hexdigest()
+
+
+def _late(outlook: Outlook, window: Window, starts: Mapping[str, datetime], now: datetime) -> LatePlan | None:
+    """What a scheduled run does behind its window: back as far as events can be billed, and no further than it began.
+
+    Rows of twice that age are not even looked at: of so long ago the sent log is sure to say what was billed.
+    """
+    every = outlook.config.source.late
+    if every is None:
+        return None
+    first = min(starts.values(), default=window.since)
+    since = max(first, (now - outlook.reach).replace(minute=0, second=0, microsecond=0))
+    begin = max(first, now - 2 * outlook.config.destination.max_age)
+    begun = any(history.starts and history.intervals for history in outlook.histories.values())
+    return LatePlan(since, min(begin, since), every, begun)
+
+
+def _known_scope(config: Config) -> str:
+    """Names what decides which rows a part of the source has, whatever is billed of them."""
+    read = [config.source.type, config.source.cursor, getattr(config.source, "layout", None)]
+    return hashlib.sha256(orjson.dumps(["late", config.destination.account, read])).hexdigest()
 
 
 def _inputs(outlook: Outlook) -> dict[tuple[str, str], str | None]:

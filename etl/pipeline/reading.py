@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from etl.core.errors import SourceError
 from etl.pipeline.broken_parts import Settled, settle
 from etl.pipeline.counting import count, with_quantities
+from etl.pipeline.late_rows import LOOKED, Unbilled, apart, late_of, pass_mark
 from etl.pipeline.pairs import OPT_OUT_PATHS, Examined, in_pieces
 from etl.pipeline.read_ahead import ReadAhead
 
@@ -28,13 +29,20 @@ if TYPE_CHECKING:
 
 
 class Reading:
-    """The examined batches of a window; afterwards the ``marks`` of what was read whole, and what was broken."""
+    """The examined batches of a window, and of late rows behind it.
+
+    Afterwards: ``marks`` of what was read whole, ``known`` marks of what was not read and need not be for late rows,
+    the late pairs that cannot be billed (``unbilled``), and what was broken (``settle``).
+    """
 
     def __init__(self, job: Job, view: View, counts: Counts, idle: Callable[[], None]) -> None:
         self._job, self._view, self._counts, self._idle = job, view, counts, idle
         self._read: set[str] = set()
         self._broken: Sequence[BrokenPart] = ()
+        self._late = late_of(job.plan.late, view.known, job.clock()) if job.plan.late else None
+        self.unbilled = Unbilled(self._late)
         self.marks: set[str] = set()
+        self.known: set[str] = set()
 
     def __iter__(self) -> Iterator[Examined]:
         try:
@@ -53,7 +61,9 @@ class Reading:
         job = self._job
         # Whoever names a window wants it read; the schedule need not read again what has not changed.
         done = self._view.marks if job.plan.kind == "scheduled" else frozenset()
-        batches = job.source.batches(job.plan.window, _paths(job), done)
+        batches = job.source.batches(job.plan.window, _paths(job), done, self._late)
+        if self._late:
+            batches = apart(batches, job.plan.window, self._late, self._view.busy)
         # While one batch is sent, the next is mapped and the one after it read, each in a thread of its own.
         read = ReadAhead(batches, depth=1, idle=lambda: None)
         mapped = in_pieces(read, job.billings, job.limits)
@@ -64,10 +74,15 @@ class Reading:
             yield examined
             if examined.batch.mark:
                 self.marks.add(examined.batch.mark)
+            self.known.update(examined.batch.known)
+        if job.plan.late and self._late:
+            self.known |= {LOOKED, *([pass_mark(job.plan.late, job.clock())] if self._late.asked else [])}
 
     def _count(self, examined: Examined) -> None:
         batch, counts = examined.batch, self._counts
         self._read.add(batch.origin.lower())
+        if batch.late:
+            return
         counts.read += batch.table.num_rows
         counts.filtered += batch.table.num_rows - examined.matched_rows
         counts.unreadable += len(batch.unreadable)

@@ -28,7 +28,7 @@ from etl.pipeline.reading import Reading
 from etl.pipeline.recorder import CircuitBreaker, Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
 
@@ -51,7 +51,7 @@ _TOGETHER = 8
 class Job:
     """Everything a run needs, chosen by ``wiring``.
 
-    ``names``: subscriptions whose held pairs it sends when they are due. ``notes``: what its report says once.
+    ``names``: subscriptions whose held pairs it sends when they are due, but those of after they ``retired``. ``notes``: what its report says once.
     ``quantity``: where in the track event the number is that is summed beside the counts.
     """
 
@@ -69,6 +69,7 @@ class Job:
     progress: Progress | None = None
     interrupted: Event = field(default_factory=Event)
     names: frozenset[str] = frozenset()
+    retired: Mapping[str, datetime] = field(default_factory=dict)
     notes: Sequence[str] = ()
     quantity: Path | None = None
 
@@ -127,7 +128,10 @@ def _dry_run(job: Job, counts: Counts) -> None:
     with job.state.peek(job.plan) as view, LookUp(view, job.clock, job.max_age) as look_up:
         reading = Reading(job, view, counts, lambda: _refuse_interrupted(job))
         for examined in reading:
-            _count(counts, look_up.judge(examined.pairs))
+            if examined.batch.late:
+                counts.late += reading.unbilled.add(examined, look_up.judge_held(examined.pairs))
+            else:
+                _count(counts, look_up.judge(examined.pairs))
         if error := reading.settle().error:
             raise error
 
@@ -138,7 +142,7 @@ def _send(job: Job, log: Run, counts: Counts) -> None:
         with job.destination.open() as delivery, LookUp(log, job.clock, job.max_age) as look_up:
             line = _Line(job, log, delivery, look_up, counts)
             line.run()
-        log.complete(counts, line.marks)
+        log.complete(counts, line.marks, line.known)
     except BaseException as error:
         # With nothing but broken parts in the way, the others came to their end.
         whole = line.marks if isinstance(error, SourceError) and error.parts else ()
@@ -166,6 +170,7 @@ class _Line:
         self.job, self.log, self.delivery, self.look_up, self.counts = job, log, delivery, look_up, counts
         self.recorder = Recorder(log, delivery, counts, job.breaker())
         self.marks: set[str] = set()
+        self.known: set[str] = set()
         self.touched: set[str] = set()
 
     def run(self) -> None:
@@ -174,14 +179,17 @@ class _Line:
         self.recorder.start()
         try:
             for examined in reading:
-                if examined.batch.table.num_rows or examined.batch.unreadable:
+                if examined.batch.late:
+                    judged = self.look_up.judge_held(examined.pairs)
+                    self.counts.late += reading.unbilled.add(examined, judged)
+                elif examined.batch.table.num_rows or examined.batch.unreadable:
                     self._bill(examined)
             self._drain()
             self.recorder.flush()
             self._release()
             self._drain()
             settled = reading.settle()
-            self.recorder.add_letters(settled.letters)
+            self.recorder.add_letters([*settled.letters, *reading.unbilled.letters()])
             self.recorder.end(settled.ended)
         except InterruptedRunError:
             raise InterruptedRunError(_INTERRUPTED if self._finish_in_flight() else _CUT_SHORT) from None
@@ -190,6 +198,7 @@ class _Line:
             raise
         self.recorder.close()
         self.marks |= reading.marks
+        self.known |= reading.known
         if settled.error:
             raise settled.error
         self._leave_out(settled.left_out)
@@ -229,7 +238,7 @@ class _Line:
 
     def _release(self) -> None:
         """Send the held pairs of earlier windows that came due; those this window met are recorded by now."""
-        due = dead_letters.due(self.log.held(self.job.clock()), self.job.names)
+        due = dead_letters.due(self.log.held(self.job.clock()), self.job.names, self.job.retired)
         if not due:
             return
         letters = partial(dead_letters.of_held, due)

@@ -9,6 +9,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from etl.core.errors import ConfigError
+from etl.core.http import Network
 from etl.core.windows import ALL_TIME, Window
 from etl.pipeline.limits import Limits
 from etl.pipeline.pairs import Billing
@@ -84,7 +85,7 @@ def source_of(config: Config) -> Source:
 
 
 def destination_of(config: Config, *, token_needed: bool = True) -> Destination:
-    """Metronome. Raises ``ConfigError`` without a token, unless none is needed (a dry run)."""
+    """Metronome. Raises ``ConfigError`` without a token or the proxy, unless none is needed (a dry run)."""
     from etl.metronome.client import Metronome
 
     destination = config.destination
@@ -99,7 +100,17 @@ def destination_of(config: Config, *, token_needed: bool = True) -> Destination:
         connections=destination.connections,
         gzip=destination.gzip,
         confirm=destination.confirm,
+        network=_way_to_metronome(config) if token_needed else None,
     )
+
+
+def network() -> Network:
+    """What the environment says about proxies and certificates."""
+    return Network.of(environment())
+
+
+def _way_to_metronome(config: Config) -> Network:
+    return Network.of(environment(), proxy=config.proxy(), ca_file=config.destination.ca_file)
 
 
 def state_of(config: Config, interrupted: Event | None = None) -> StateStore:
@@ -138,7 +149,7 @@ def job_of(
     billings = [Billing(s.name, compile_subscription(s), part) for s, part in run.parts]
     job = _job(config, source_of(config), state, run.plan, billings, dry_run, progress, interrupted, clock)
     names = subscriptions or {*outlook.names, *outlook.books.names}
-    return replace(job, names=frozenset(names), notes=tuple(run.notes))
+    return replace(job, names=frozenset(names), retired=config.retired, notes=tuple(run.notes))
 
 
 def repair_job_of(

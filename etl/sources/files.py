@@ -16,13 +16,14 @@ from urllib.parse import unquote
 from pyarrow import fs
 
 from etl.core.errors import BrokenPart, ConfigError, EtlError, SourceError
+from etl.core.windows import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
-    from etl.core.ports import EventBatch
+    from etl.core.ports import EventBatch, Late
 
 #: Object stores by the scheme of their URLs, as pyarrow names them.
 _SCHEMES = {
@@ -222,15 +223,68 @@ def _refuse_part_of_table(filesystem: fs.FileSystem, path: str, location: str) -
                 _refuse_table(found.path.lstrip("/"), location)
 
 
-def unread(files: Sequence[File], done: Collection[str]) -> list[File]:
+@dataclass(frozen=True)
+class Reading:
+    """A file to read: its rows in ``window``; ``past``: those of before it are nobody's."""
+
+    file: File
+    window: Window
+    past: bool = False
+
+
+def readings(
+    files: Sequence[File],
+    root: str,
+    window: Window,
+    done: Collection[str],
+    late: Late | None,
+    outside: Callable[[File, Window], bool],
+) -> tuple[list[Reading], list[str]]:
+    """What is to be read of files below ``root``, and marks of what is known from now on without being read.
+
+    Of files that lie ``outside`` of the window, or whose late rows were dealt with, no more than the window; of those
+    that were never read to their end also what is behind it. A root that is new begins at the window.
+    """
+    inside = unread([file for file in files if not outside(file, window)], done)
+    if late is None:
+        return [Reading(file, window) for file in inside], []
+    root_mark = f"root|{root}"
+    if root_mark not in late.known and not late.listing:
+        return [Reading(file, window) for file in inside], [root_mark, *_marks(files)]
+    reach = Window(min(late.since if late.listing else late.begin, window.since), window.until)
+    new = {*unread(inside, late.known)}
+    behind = [file for file in files if outside(file, window) and not outside(file, reach)]
+    new |= {*unread(behind, {*done, *late.known}, ask=False)}
+    some = [file for file in files if file in new or file in {*inside}]
+    return [Reading(f, reach, past=True) if f in new else Reading(f, window) for f in some], [root_mark]
+
+
+def _marks(files: Sequence[File]) -> Iterator[str]:
+    if not files:
+        return
+    with ThreadPoolExecutor(1 if files[0].local else _ASKED_AT_ONCE) as pool:
+        yield from (mark for mark in pool.map(_mark_of, files) if mark)
+
+
+def _mark_of(file: File) -> str | None:
+    try:
+        return None if file.closed else file.mark
+    except OSError:
+        return None
+
+
+def unread(files: Sequence[File], done: Collection[str], *, ask: bool = True) -> list[File]:
     """Those of ``files`` whose mark is not among ``done``.
 
-    Object stores are asked only about objects that were there before with the same size and time.
+    Object stores are asked only about objects that were there before with the same size and time; with ``ask`` off
+    these are taken for unchanged.
     """
     before = {mark.rpartition("|")[0] for mark in done}
     known = [file for file in files if file.listed in before]
     if not known:
         return list(files)
+    if not (ask or known[0].local):
+        return [file for file in files if file.listed not in before]
     with ThreadPoolExecutor(1 if known[0].local else _ASKED_AT_ONCE) as pool:
         same = dict(zip(known, pool.map(partial(_marked, done), known), strict=True))
     return [file for file in files if not same.get(file)]
@@ -261,7 +315,9 @@ def _share(before: int, size: int, total: int, part: float) -> float:
     return (before + size * part) / total
 
 
-def each_read(files: Sequence[File], read: Callable[[File], Iterator[EventBatch]]) -> Iterator[EventBatch]:
+def each_read(
+    readings: Sequence[Reading], read: Callable[[Reading], Iterator[EventBatch]]
+) -> Iterator[EventBatch]:
     """The batches of each file; those that cannot be read are raised at the end, together.
 
     ``read``: the batches of a file. Raises ``ConfigError`` if no file could be read for mistakes in the config
@@ -270,10 +326,11 @@ def each_read(files: Sequence[File], read: Callable[[File], Iterator[EventBatch]
     broken: list[BrokenPart] = []
     mistakes: list[ConfigError] = []
     whole = False
-    for file, share in shares(files):
+    by_file = {reading.file: reading for reading in readings}
+    for file, share in shares(list(by_file)):
         try:
             _refuse_closed(file)
-            for batch in read(file):
+            for batch in read(by_file[file]):
                 whole = True
                 yield replace(batch, done=share(batch.done or 0.0))
             whole = True
@@ -298,10 +355,7 @@ def _refuse_closed(file: File) -> None:
 
 
 def _broken(file: File, error: EtlError) -> BrokenPart:
-    mark: str | None = None
-    with suppress(OSError):
-        mark = f"{file.listed}|" if file.closed else file.mark
-    return BrokenPart(file.name, str(error), str(error), mark)
+    return BrokenPart(file.name, str(error), str(error), f"{file.listed}|" if file.closed else _mark_of(file))
 
 
 def _refuse_unreachable(file: File, error: SourceError) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
     from etl.core.windows import Window
+    from etl.sources.opening import Footer, Statistics
 
 #: Names of folders that are called for a time.
 CLOCK_KEYS = frozenset({"year", "month", "day", "hour", "hr", "date", "dt"})
@@ -44,18 +45,20 @@ class RowGroup:
         """Whether a row may lie in ``window``, or without a cursor in none."""
         return self.bounds is None or (self.bounds[0] < window.until and self.bounds[1] >= window.since)
 
+    def before(self, window: Window) -> bool:
+        """Whether every row lies before ``window``."""
+        return self.bounds is not None and self.bounds[1] < window.since
 
-def row_groups(metadata: pq.FileMetaData, cursor: str) -> list[RowGroup]:
+
+def row_groups(schema: pq.ParquetSchema, footer: Footer, cursor: str) -> list[RowGroup]:
     """The row groups of a file, in order."""
-    names = (metadata.schema.column(number).path for number in range(metadata.num_columns))
-    number = next((number for number, name in enumerate(names) if name == cursor), None)
+    number = next((number for number in range(len(schema)) if schema.column(number).path == cursor), None)
     groups: list[RowGroup] = []
     first = 0
-    for index in range(metadata.num_row_groups):
-        group = metadata.row_group(index)
-        bounds = None if number is None else _bounds(metadata, index, number)
-        groups.append(RowGroup(index, first, group.num_rows, group.total_byte_size, bounds))
-        first += group.num_rows
+    for index, (rows, size, chunks) in enumerate(footer):
+        bounds = None if number is None else _bounds(schema.column(number), chunks[number])
+        groups.append(RowGroup(index, first, rows, size, bounds))
+        first += rows
     return groups
 
 
@@ -72,24 +75,20 @@ def runs(groups: Sequence[RowGroup], window: Window, rows: int) -> Iterator[list
         yield run
 
 
-def _bounds(metadata: pq.FileMetaData, index: int, number: int) -> Bounds | None:
-    statistics = metadata.row_group(index).column(number).statistics
-    if statistics is None or not statistics.has_min_max or _may_be_null(metadata, number, statistics):
+def _bounds(column: pq.ColumnSchema, statistics: Statistics) -> Bounds | None:
+    required = column.max_definition_level == 0
+    if not (required or statistics.nulls == 0) or statistics.low is None or statistics.high is None:
         return None
-    low, high = statistics.min_raw, statistics.max_raw
-    logical: dict[str, Any] = orjson.loads(metadata.schema.column(number).logical_type.to_json())
-    if logical.get("Type") == "Timestamp" and isinstance(low, int):
-        return _both(from_ticks(low, logical["timeUnit"]), from_ticks(high, logical["timeUnit"]))
-    if isinstance(low, int) and logical.get("Type") in {"None", "Int"}:
-        return _both(from_milliseconds(low), from_milliseconds(high))
-    if isinstance(low, bytes) and isinstance(high, bytes) and low[:5] == high[:5]:
-        return _day_bounds(low, high)
-    return None
-
-
-def _may_be_null(metadata: pq.FileMetaData, number: int, statistics: pq.Statistics) -> bool:
-    required = metadata.schema.column(number).max_definition_level == 0
-    return not required and not (statistics.has_null_count and statistics.null_count == 0)
+    low, high = statistics.low, statistics.high
+    logical: dict[str, Any] = orjson.loads(column.logical_type.to_json())
+    if column.physical_type == "BYTE_ARRAY":
+        return _day_bounds(low, high) if low[:5] == high[:5] else None
+    if column.physical_type not in {"INT32", "INT64"}:
+        return None
+    ticks = [int.from_bytes(edge, "little", signed=True) for edge in (low, high)]
+    if logical.get("Type") == "Timestamp":
+        return _both(*(from_ticks(number, logical["timeUnit"]) for number in ticks))
+    return _both(*map(from_milliseconds, ticks)) if logical.get("Type") in {"None", "Int"} else None
 
 
 def _day_bounds(low: bytes, high: bytes) -> Bounds | None:

@@ -40,19 +40,33 @@ class Stretch:
 
 @dataclass(frozen=True)
 class _Piece:
+    """``mark``: None where only some of it lies in the window; ``hours``: the marks of its hours."""
+
     window: Window
     mark: str | None
+    hours: frozenset[str] = frozenset()
+
+    def among(self, marks: Collection[str]) -> bool:
+        """Whether it was read whole, as it is now: at once or hour by hour."""
+        return self.mark is not None and (self.mark in marks or self.hours.issubset(marks))
 
 
-def stretches(table: str, hours: Iterable[Hour], window: Window, done: Collection[str]) -> list[Stretch]:
-    """The parts of ``window`` in which ``table`` has rows and that are not ``done``.
+def stretches(
+    table: str,
+    hours: Iterable[Hour],
+    window: Window,
+    done: Collection[str],
+    behind: datetime | None = None,
+    known: Collection[str] = frozenset(),
+) -> list[Stretch]:
+    """The parts of ``window`` in which ``table`` has rows and that are not ``done``, or ``known`` where they end by ``behind``.
 
     What lies between two of them is read with them if it has no rows, so that few statements are sent.
     """
     found: list[Stretch] = []
     after_done = True
     for piece in _pieces(table, hours, window):
-        if piece.mark in done:
+        if piece.among(done) or (behind and piece.window.until <= behind and piece.among(known)):
             after_done = True
             continue
         marks = () if piece.mark is None else (piece.mark,)
@@ -65,12 +79,21 @@ def stretches(table: str, hours: Iterable[Hour], window: Window, done: Collectio
     return found
 
 
+def marks_of(table: str, hours: Iterable[Hour], window: Window) -> list[str]:
+    """Of all parts of ``window`` that have rows, as they are now."""
+    return [piece.mark for piece in _pieces(table, hours, window) if piece.mark is not None]
+
+
 def _pieces(table: str, hours: Iterable[Hour], window: Window) -> Iterable[_Piece]:
     in_order = sorted(hours, key=lambda hour: hour.start)
     for whole, grouped in groupby(in_order, key=lambda hour: _part_of(hour, window)):
         held = list(grouped)
         part = whole.clamp(window.since, window.until)
-        yield _Piece(part, _mark(table, whole, held) if part == whole else None)
+        if part != whole:
+            yield _Piece(part, None)
+            continue
+        single = (_mark(table, Window(hour.start, hour.start + _HOUR), [hour]) for hour in held)
+        yield _Piece(part, _mark(table, whole, held), frozenset(single))
 
 
 def _part_of(hour: Hour, window: Window) -> Window:

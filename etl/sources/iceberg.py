@@ -21,9 +21,10 @@ from pyarrow import fs
 from etl.core.errors import ConfigError, EtlError, SourceError
 from etl.core.layouts import detect_layout, needed_columns
 from etl.core.stored import refusal
+from etl.core.windows import Window
 from etl.sources.cursors import check_cursor_type, find_cursor
 from etl.sources.files import counted, located
-from etl.sources.rows import Part, batches_of, positions
+from etl.sources.rows import Part, batches_of, nothing, positions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -31,8 +32,7 @@ if TYPE_CHECKING:
 
     from etl.core import layouts as events
     from etl.core.layouts import Layout
-    from etl.core.ports import EventBatch
-    from etl.core.windows import Window
+    from etl.core.ports import EventBatch, Late
 
 _METADATA = re.compile(r"v?(\d+)(?:-[^/]*)?(?:\.gz)?\.metadata\.json")
 
@@ -65,6 +65,7 @@ class IcebergSource:
         window: Window,
         paths: Collection[events.Path] | None = None,
         done: Collection[str] = frozenset(),
+        late: Late | None = None,
     ) -> Iterator[EventBatch]:
         """See ``Source.batches``: file by file in order of their names; a mark tells a file and what is deleted in it.
 
@@ -77,12 +78,33 @@ class IcebergSource:
             columns = [name for name in schema.names if name in tops]
             if reason := refusal(schema.field(name) for name in columns):
                 raise SourceError(f"{self._name} {reason}")
-            tasks = [task for task in _tasks(table, cursor, window) if _mark(task) not in done]
+            first, known = self._first(late, window)
+            tasks = [
+                task for task in _tasks(table, cursor, Window(first, window.until)) if _mark(task) not in done
+            ]
             for number, task in enumerate(tasks, 1):
                 parts = self._parts(table, task, columns)
-                name = task.file.file_path
-                for batch in batches_of(parts, layout, cursor, window, origin=name, mark=_mark(task)):
+                name, mark = task.file.file_path, _mark(task)
+                past = first < window.since and not (late and mark in late.known)
+                asked = Window(first, window.until) if past else window
+                for batch in batches_of(parts, layout, cursor, asked, origin=name, mark=mark, past=past):
                     yield replace(batch, done=number / len(tasks))
+            if late:
+                new = [] if known else [_mark(task) for task in table.scan().plan_files()]
+                yield nothing(self._name, layout, known=[self._root, *new])
+
+    @property
+    def _root(self) -> str:
+        return f"root|{self._name}"
+
+    def _first(self, late: Late | None, window: Window) -> tuple[datetime, bool]:
+        """How far back the rows of files that were never read are looked for; and whether the table is known."""
+        if late is None:
+            return window.since, True
+        if late.listing:
+            return min(late.since, window.since), True
+        known = self._root in late.known
+        return min(late.begin, window.since) if known else window.since, known
 
     def check(self) -> None:
         """Opens the table and looks for the cursor."""

@@ -19,18 +19,18 @@ from typing import IO, TYPE_CHECKING, cast
 from etl.core.errors import SourceError
 from etl.core.layouts import DEFAULT_CURSOR
 from etl.sources.cursors import no_cursor
-from etl.sources.files import each_read, list_files, listing, unread
+from etl.sources.files import each_read, list_files, listing, readings
 from etl.sources.footers import surely_outside
 from etl.sources.lines import LineReader, keys_of, lines
-from etl.sources.rows import batches_of
+from etl.sources.rows import batches_of, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from etl.core import layouts as events
-    from etl.core.ports import EventBatch
+    from etl.core.ports import EventBatch, Late
     from etl.core.windows import Window
-    from etl.sources.files import File
+    from etl.sources.files import File, Reading
     from etl.sources.rows import Part
 
 ENDINGS = (".gz", ".json", ".jsonl", ".ndjson", ".log")
@@ -73,6 +73,7 @@ class LogsSource:
         window: Window,
         paths: Collection[events.Path] | None = None,
         done: Collection[str] = frozenset(),
+        late: Late | None = None,
     ) -> Iterator[EventBatch]:
         """See ``Source.batches``: file by file in order of their names; a mark tells a file's version.
 
@@ -81,10 +82,12 @@ class LogsSource:
         Raises ``ConfigError`` if the first lines read lack the cursor; ``SourceError``, after all others were read, for
         files that cannot be, and at once if ``path`` matches nothing at all.
         """
-        files = unread([file for file in self._files() if not self._outside(file, window)], done)
-        self._look_for_cursor(files)
+        some, known = readings(self._files(), self._path, window, done, late, self._outside)
+        self._look_for_cursor([reading.file for reading in some])
         reader = LineReader(_keys(paths), self._cursor)
-        yield from each_read(files, lambda file: self._file_batches(file, reader, window))
+        yield from each_read(some, lambda reading: self._file_batches(reading, reader))
+        if known:
+            yield nothing(self._path, "segment", known=known)
 
     def check(self) -> None:
         """Reads the first lines of the first file and looks for the cursor."""
@@ -105,11 +108,17 @@ class LogsSource:
     def _files(self) -> list[File]:
         return list_files(self._path, self._base, ENDINGS, self._exclude)
 
-    def _file_batches(self, file: File, reader: LineReader, window: Window) -> Iterator[EventBatch]:
-        mark = _mark(file)
+    def _file_batches(self, reading: Reading, reader: LineReader) -> Iterator[EventBatch]:
+        file = reading.file
         # How long a file is unpacked shows at its end: its batches say nothing of ``done``.
         yield from batches_of(
-            self._parts(file, reader), "segment", self._cursor, window, origin=file.name, mark=mark
+            self._parts(file, reader),
+            "segment",
+            self._cursor,
+            reading.window,
+            origin=file.name,
+            mark=_mark(file),
+            past=reading.past,
         )
 
     def _parts(self, file: File, reader: LineReader) -> Iterator[Part]:

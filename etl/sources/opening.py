@@ -1,12 +1,15 @@
 """Parquet files opened: what cannot be read exactly, or would end the process, is refused with a reason.
 
-pyarrow hands out what a footer says of a column without looking at it first: where it is encrypted, or contradicts
-itself, the C++ below aborts. So the footer is walked here before anything is asked of it.
+Whoever asks pyarrow for a column's metadata in a broken footer, or an encrypted one, ends the process: the C++ below
+throws what nothing catches. So statistics are read here, from the footer's bytes, and pyarrow is asked for the schema
+and for rows alone, where its errors are errors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -36,8 +39,22 @@ _PHYSICAL = (
 _BARE_BYTES = ("Interval", "BSON", "Geometry", "Geography")
 
 
-def opened(file: File) -> pq.ParquetFile:
-    """The file, its footer read. Raises ``SourceError`` for one that is broken or encrypted."""
+@dataclass(frozen=True)
+class Statistics:
+    """Of a column in a row group: its smallest and largest value as they are stored, and how many are null."""
+
+    low: bytes | None
+    high: bytes | None
+    nulls: int | None
+
+
+#: Of each row group, in order: its rows, its decoded bytes, the statistics of its columns.
+Footer = list[tuple[int, int, list[Statistics]]]
+
+
+@contextmanager
+def opened(file: File) -> Iterator[tuple[pq.ParquetFile, Footer]]:
+    """The file, and its footer as far as it is asked for; raises ``SourceError`` for one broken or encrypted."""
     times = {
         "coerce_int96_timestamp_unit": "us"
     }  # INT96 holds times beyond those that 64 bits of nanoseconds do
@@ -46,13 +63,10 @@ def opened(file: File) -> pq.ParquetFile:
             parquet = pq.ParquetFile(file.path, pre_buffer=False, **times)
         else:
             parquet = pq.ParquetFile(file.path, filesystem=file.filesystem, **times)
-        broken = _broken(_footer(file), parquet.metadata)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise unreadable(file, str(error)) from error
-    if broken:
-        parquet.close()
-        raise unreadable(file, broken)
-    return parquet
+    with parquet:
+        yield parquet, _footer(file, parquet)
 
 
 def unreadable(file: File, reason: str) -> SourceError:
@@ -94,8 +108,27 @@ def _bare_bytes(schema: pq.ParquetSchema, columns: Collection[str]) -> Iterator[
 # ---------------------------------------------------------------------------------------------- footers
 
 
-def _footer(file: File) -> bytes:
-    """The footer's bytes; empty where the file is too short to have one, which pyarrow says better."""
+def _footer(file: File, parquet: pq.ParquetFile) -> Footer:
+    schema = parquet.schema
+    types = [_PHYSICAL.index(schema.column(number).physical_type) for number in range(len(schema))]
+    try:
+        groups = _struct(_stored(file), 0, _FILE)[0].get(_ROW_GROUPS, [])
+        chunks = [chunk for group in groups for chunk in group.get(_COLUMNS, [])]
+        if any(_ENCRYPTED.intersection(chunk) for chunk in chunks):
+            raise unreadable(file, "columns of it are encrypted")
+        footer = [(group[_ROWS], group[_SIZE], [_statistics(c) for c in group[_COLUMNS]]) for group in groups]
+    except (OSError, pa.ArrowException) as error:
+        raise unreadable(file, str(error)) from error
+    except (LookupError, ValueError, RecursionError) as error:
+        raise unreadable(file, "its footer is broken") from error
+    held = [[chunk.get(_META, {}).get(_TYPE) for chunk in group[_COLUMNS]] for group in groups]
+    if len(held) != parquet.num_row_groups or any(group != types for group in held):
+        raise unreadable(file, "its footer contradicts itself")
+    return footer
+
+
+def _stored(file: File) -> bytes:
+    """The footer's bytes."""
     with file.filesystem.open_input_file(file.path) as stored:
         size = stored.size()
         stored.seek(max(size - 8, 0))
@@ -105,19 +138,12 @@ def _footer(file: File) -> bytes:
     return found
 
 
-def _broken(footer: bytes, metadata: pq.FileMetaData) -> str | None:
-    """Why nothing may be asked of a footer; None if everything may."""
-    expected = [_PHYSICAL.index(metadata.schema.column(n).physical_type) for n in range(metadata.num_columns)]
-    try:
-        groups = _struct(footer, 0, _FILE)[0].get(_ROW_GROUPS, [])
-    except (IndexError, ValueError, RecursionError):
-        return "its footer is broken"
-    chunks = [group.get(_COLUMNS, []) for group in groups]
-    if any(_ENCRYPTED.intersection(chunk) for group in chunks for chunk in group):
-        return "columns of it are encrypted"
-    types = [[chunk.get(_META, {}).get(_TYPE) for chunk in group] for group in chunks]
-    same = len(types) == metadata.num_row_groups and all(group == expected for group in types)
-    return None if same else "its footer contradicts itself"
+def _statistics(chunk: Mapping[int, Any]) -> Statistics:
+    """Writers of old knew but one order, under other numbers: right for integers, which are all that is asked for."""
+    held = chunk[_META].get(_STATISTICS, {})
+    return Statistics(
+        held.get(_LOW, held.get(_OLD_LOW)), held.get(_HIGH, held.get(_OLD_HIGH)), held.get(_NULLS)
+    )
 
 
 # What follows reads just that much of Thrift's compact protocol: a struct is read as its fields that are asked for, by
@@ -206,17 +232,34 @@ def _past_items(data: bytes, at: int) -> int:
     return at
 
 
-#: FileMetaData.row_groups, RowGroup.columns, ColumnChunk.meta_data and ColumnMetaData.type (parquet.thrift), and
-#: ColumnChunk.crypto_metadata and encrypted_column_metadata.
-_ROW_GROUPS, _COLUMNS, _META, _TYPE, _ENCRYPTED = 4, 1, 3, 1, {8, 9}
-
-_CHUNK: dict[int, _Reader] = {
-    _META: lambda data, at, _: _struct(data, at, {_TYPE: _integer}),
-    **dict.fromkeys(_ENCRYPTED, lambda data, at, kind: (True, _past(data, at, kind))),
-}
-_FILE = {_ROW_GROUPS: _structs({_COLUMNS: _structs(_CHUNK)})}
-
-
 def _integer(data: bytes, at: int, _kind: int) -> tuple[int, int]:
     zigzag, at = _varint(data, at)
-    return zigzag >> 1, at
+    return zigzag >> 1 if not zigzag & 1 else -(zigzag >> 1) - 1, at
+
+
+def _bytes(data: bytes, at: int, _kind: int) -> tuple[bytes, int]:
+    length, at = _varint(data, at)
+    return data[at : at + length], at + length
+
+
+#: The numbers of fields (Apache Parquet, parquet.thrift): FileMetaData.row_groups; RowGroup.columns, .total_byte_size
+#: and .num_rows; ColumnChunk.meta_data, .crypto_metadata and .encrypted_column_metadata; ColumnMetaData.type and
+#: .statistics; Statistics.null_count, .min_value, .max_value, and .min and .max of old.
+_ROW_GROUPS = 4
+_COLUMNS, _SIZE, _ROWS = 1, 2, 3
+_META, _ENCRYPTED = 3, {8, 9}
+_TYPE, _STATISTICS = 1, 12
+_NULLS, _LOW, _HIGH, _OLD_LOW, _OLD_HIGH = 3, 6, 5, 2, 1
+
+
+def _of(readers: Mapping[int, _Reader]) -> _Reader:
+    return lambda data, at, _: _struct(data, at, readers)
+
+
+_VALUES: dict[int, _Reader] = {_NULLS: _integer, **dict.fromkeys((_LOW, _HIGH, _OLD_LOW, _OLD_HIGH), _bytes)}
+_CHUNK: dict[int, _Reader] = {
+    _META: _of({_TYPE: _integer, _STATISTICS: _of(_VALUES)}),
+    **dict.fromkeys(_ENCRYPTED, lambda data, at, kind: (True, _past(data, at, kind))),
+}
+_GROUP: dict[int, _Reader] = {_COLUMNS: _structs(_CHUNK), _SIZE: _integer, _ROWS: _integer}
+_FILE: dict[int, _Reader] = {_ROW_GROUPS: _structs(_GROUP)}

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from etl.core.layouts import RESERVED, detect_layout, flat_column, needed_columns
 from etl.sources.cursors import check_cursor_type, find_cursor
-from etl.sources.files import each_read, listing, unread
+from etl.sources.files import each_read, listing, readings
 from etl.sources.footers import (
     CLOCK_KEYS,
     named_for_receipt,
@@ -25,7 +25,7 @@ from etl.sources.footers import (
     runs,
 )
 from etl.sources.opening import opened, refuse_columns, refuse_doubled, unreadable
-from etl.sources.rows import Part, batches_of, positions, with_constants
+from etl.sources.rows import Part, batches_of, nothing, positions, with_constants
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
     from etl.core import layouts as events
     from etl.core.layouts import Layout
-    from etl.core.ports import EventBatch
+    from etl.core.ports import EventBatch, Late
     from etl.core.windows import Window
-    from etl.sources.files import File, Listing
+    from etl.sources.files import File, Listing, Reading
     from etl.sources.footers import RowGroup
 
 ENDINGS = (".parquet", ".parq", ".pq")
@@ -85,20 +85,23 @@ class ParquetSource:
         window: Window,
         paths: Collection[events.Path] | None = None,
         done: Collection[str] = frozenset(),
+        late: Late | None = None,
     ) -> Iterator[EventBatch]:
         """See ``Source.batches``: file by file in order of their names; a mark tells a file's version.
 
         Raises ``ConfigError`` if no file has the cursor column; ``SourceError``, after all others were read, for
         files that lack it or cannot be read, and at once if ``path`` matches nothing at all.
         """
-        files = unread([f for f in self._list().files if not self._outside(f, window)], done)
-        yield from each_read(files, lambda file: self._file_batches(file, window, paths))
+        some, known = readings(self._list().files, self._path, window, done, late, self._outside)
+        yield from each_read(some, lambda reading: self._file_batches(reading, paths))
+        if known:
+            yield nothing(self._path, "segment", known=known)
 
     def check(self) -> None:
         """Opens the first and the last file and looks for the cursor column."""
         files = self._list().files
         for file in {*files[:1], *files[-1:]}:
-            with opened(file) as parquet:
+            with opened(file) as (parquet, _):
                 self._shape(file, parquet)
 
     def missing(self, origins: Collection[str]) -> set[str]:
@@ -136,26 +139,25 @@ class ParquetSource:
             return None
         groups: list[RowGroup] = []
         for file in last:
-            with opened(file) as parquet:
+            with opened(file) as (parquet, footer):
                 schema, _, cursor = self._shape(file, parquet)
                 held = schema.field(cursor).type
                 if not (pa.types.is_timestamp(held) or pa.types.is_integer(held)):
                     return None
-                groups += row_groups(parquet.metadata, cursor)
+                groups += row_groups(parquet.schema, footer, cursor)
         return newest_bound(groups)
 
-    def _file_batches(
-        self, file: File, window: Window, paths: Collection[events.Path] | None
-    ) -> Iterator[EventBatch]:
+    def _file_batches(self, reading: Reading, paths: Collection[events.Path] | None) -> Iterator[EventBatch]:
+        file, window, past = reading.file, reading.window, reading.past
         mark = _mark(file)
-        with opened(file) as parquet:
+        with opened(file) as (parquet, footer):
             schema, layout, cursor = self._shape(file, parquet)
             constants = self._constants(file, schema, layout, paths)
             kept = self._kept(file)
             columns = needed_columns(schema, layout, paths, cursor)
             refuse_columns(file, parquet, columns)
-            groups = row_groups(parquet.metadata, cursor)
-            whole = all(group.may_touch(window) for group in groups)
+            groups = row_groups(parquet.schema, footer, cursor)
+            whole = all(group.may_touch(window) or (past and group.before(window)) for group in groups)
             to_read = sum(group.rows for group in groups if group.may_touch(window))
             read = 0
 
@@ -168,7 +170,7 @@ class ParquetSource:
                         yield part if kept is None else part.of(kept[first : first + len(table)])
 
             for batch in batches_of(
-                parts(), layout, cursor, window, origin=file.name, mark=mark if whole else None
+                parts(), layout, cursor, window, origin=file.name, mark=mark if whole else None, past=past
             ):
                 yield replace(batch, done=read / max(to_read, 1))
 
@@ -252,5 +254,5 @@ def _read(
         ):
             yield pa.table(batch), first
             first += batch.num_rows
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise unreadable(file, str(error)) from error

@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 from etl.core.layouts import OBJECTS
 from etl.core.ports import EventBatch, Unreadable
 from etl.core.stored import unfit
-from etl.sources.cursors import inside, instants, is_text
+from etl.sources.cursors import INSTANT, inside, instants, is_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from etl.core.layouts import Layout
     from etl.core.windows import Window
@@ -48,16 +48,24 @@ def positions(first: int, count: int) -> pa.Array:
 
 
 def batches_of(
-    parts: Iterable[Part], layout: Layout, cursor: str, window: Window, *, origin: str, mark: str | None
+    parts: Iterable[Part],
+    layout: Layout,
+    cursor: str,
+    window: Window,
+    *,
+    origin: str,
+    mark: str | None,
+    past: bool = False,
 ) -> Iterator[EventBatch]:
     """Event batches of the rows of ``parts`` that lie in ``window``.
 
     ``mark`` goes with the last batch if every row lay inside, rows without a cursor aside: those are reported
-    as unreadable here and need no second reading.
+    as unreadable here and need no second reading. ``past``: rows of before the window are nobody's, and do not count;
+    the mark then also goes out if there is no other row.
     """
     held: EventBatch | None = None
     for part in parts:
-        batch, whole = _batch(part, layout, cursor, window, origin)
+        batch, whole = _batch(part, layout, cursor, window, origin, past=past)
         mark = mark if whole else None
         if batch is not None:
             if held is not None:
@@ -65,10 +73,22 @@ def batches_of(
             held = batch
     if held is not None:
         yield replace(held, mark=mark)
+    elif past and mark is not None:
+        yield nothing(origin, layout, mark=mark)
+
+
+def nothing(
+    origin: str, layout: Layout, *, mark: str | None = None, known: Collection[str] = ()
+) -> EventBatch:
+    """A batch of no rows, which carries marks."""
+    empty = pa.array([], INSTANT)
+    return EventBatch(
+        pa.table({"cursor": empty}), layout, empty, positions(0, 0), origin, mark=mark, known=known
+    )
 
 
 def _batch(
-    part: Part, layout: Layout, cursor: str, window: Window, origin: str
+    part: Part, layout: Layout, cursor: str, window: Window, origin: str, *, past: bool
 ) -> tuple[EventBatch | None, bool]:
     """The batch of a part, None if nothing of it is in the window; and whether nothing lay outside of it."""
     table = typed(part.table, layout)
@@ -78,6 +98,8 @@ def _batch(
     unreadable = (*part.unreadable, *_without_cursor(when, column, part.rows, cursor, origin))
     inside_window = pc.sum(kept).as_py() or 0
     outside = len(table) - inside_window - when.null_count
+    if past and outside:
+        outside -= pc.sum(pc.less(when, pa.scalar(window.since, when.type))).as_py() or 0
     rows = part.rows
     if inside_window < len(table):
         table, when, rows = table.filter(kept), when.filter(kept), rows.filter(kept)

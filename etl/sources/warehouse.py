@@ -25,20 +25,21 @@ from etl.sources import statements
 from etl.sources.cursors import INSTANT, from_milliseconds, instant
 from etl.sources.database import Database
 from etl.sources.fetching import fetch
-from etl.sources.hours import Hour, Stretch, stretches
+from etl.sources.hours import Hour, Stretch, marks_of, stretches
 from etl.sources.query import Query
-from etl.sources.rows import Part, batches_of, positions
+from etl.sources.rows import Part, batches_of, nothing, positions
 from etl.sources.statements import TRACKS, Table, find_table, no_table, tables_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from etl.core import layouts as events
+    from etl.core.ports import Late
     from etl.sources.dialects import Column
 
 log = logging.getLogger(__name__)
 
-_DAY = timedelta(days=1)
+_DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 
 #: Paths that are looked at for every event, whatever the mapping: nobody misses them.
 _UNASKED: set[events.Path] = {(), ("type",), ("context", "personas"), ("messageId",)}
@@ -78,6 +79,7 @@ class WarehouseSource:
         window: Window,
         paths: Collection[events.Path] | None = None,
         done: Collection[str] = frozenset(),
+        late: Late | None = None,
     ) -> Iterator[EventBatch]:
         """See ``Source.batches``: table by table; a mark tells how many rows an hour or day has, and which.
 
@@ -92,11 +94,13 @@ class WarehouseSource:
             if self._query is not None:
                 yield from self._query.batches(window, self._batch_rows, fast=self._fast)
                 return
-            chosen, broken = self._chosen(window)
+            late = late if late and late.asked else None
+            reach = Window(min(late.since, window.since), window.until) if late else window
+            chosen, broken = self._chosen(reach)
             _warn_of_missing(paths or (), chosen)
             for table, tracks in chosen:
                 try:
-                    yield from self._table_batches(table, tracks, window, paths, done)
+                    yield from self._table_batches(table, tracks, window, paths, done, late)
                 except SourceError as error:
                     self._refuse_unreachable(error)
                     broken.append(_broken(table.origin, str(error)))
@@ -230,6 +234,7 @@ class WarehouseSource:
         window: Window,
         paths: Collection[events.Path] | None,
         done: Collection[str],
+        late: Late | None,
     ) -> Iterator[EventBatch]:
         cursor = table.cursor(self._cursor)
         borrowed = _borrowed(table, tracks, cursor, paths)
@@ -237,7 +242,8 @@ class WarehouseSource:
         names = set(needed_columns(table.shape, "warehouse", paths, cursor.name)) - {statements.PARTITION}
         columns = [column for column in table.columns if column.name in names]
         first = 0
-        for stretch in self._stretches(table, cursor, window, done):
+        some, known = self._stretches(table, cursor, window, done, late)
+        for stretch in some:
             parts = self._parts(table, columns, borrowed, cursor, stretch.window, first)
             last: EventBatch | None = None
             for last in batches_of(
@@ -247,6 +253,8 @@ class WarehouseSource:
                 yield last
             if last is not None:
                 yield from (_marked(last, mark) for mark in stretch.marks)
+        if known:
+            yield nothing(table.origin, "warehouse", known=known)
 
     def _refuse_other_units(self, table: Table, cursor: Column) -> None:
         """Raises ``SourceError`` for a cursor of numbers that are no epoch milliseconds: no window would hold them."""
@@ -283,20 +291,37 @@ class WarehouseSource:
             first += len(rows)
 
     def _stretches(
-        self, table: Table, cursor: Column, window: Window, done: Collection[str]
-    ) -> list[Stretch]:
-        """What is to be read of ``table``: all of ``window`` where its hours cannot be told apart."""
-        everything = [Stretch(window, ())]
+        self, table: Table, cursor: Column, window: Window, done: Collection[str], late: Late | None
+    ) -> tuple[list[Stretch], list[str]]:
+        """What is to be read of ``table``, and marks of what is known from now on without being read.
+
+        All of ``window``, and nothing behind it, where its hours cannot be told apart. Of a table that is new nothing
+        behind it either.
+        """
+        reach = Window(min(late.since, window.since), window.until) if late else window
+        hours = self._hours(table, cursor, reach)
+        if hours is None:
+            return [Stretch(window, ())], []
+        if late is None:
+            return stretches(table.origin, hours, window, done), []
+        prefix = f"{table.origin}|"
+        new = not late.listing and f"{prefix}known" not in late.known
+        if new:
+            inside = [hour for hour in hours if hour.start + _HOUR > window.since]
+            known = marks_of(table.origin, hours, Window(reach.since, window.since))
+            return stretches(table.origin, inside, window, done), [f"{prefix}known", *known]
+        some = stretches(table.origin, hours, reach, done, window.since, late.known)
+        return some, [f"{prefix}known"]
+
+    def _hours(self, table: Table, cursor: Column, window: Window) -> list[Hour] | None:
+        """What the table holds, by the hour; None where nothing tells."""
         statement = statements.hours(self._database, table, cursor, window) if table.has_message_id else None
         if statement is None:
-            return everything
+            return None
         rows = [(_moment(start), int(count), str(ids)) for start, count, ids in self._rows(statement, table)]
         hours = [Hour(start, count, ids) for start, count, ids in rows if start is not None]
-        if len(hours) < len(
-            rows
-        ):  # SQLite has texts that tell no instant: they are reported once they are read
-            return everything
-        return stretches(table.origin, hours, window, done)
+        # SQLite has texts that tell no instant: they are reported once they are read.
+        return hours if len(hours) == len(rows) else None
 
     def _rows(self, statement: sa.TextClause, table: Table) -> list[tuple[Any, ...]]:
         return self._database.rows(statement, table.where)

@@ -144,12 +144,14 @@ def marks_of(connection: sa.Connection, pipeline: str, scope: str) -> frozenset[
     return frozenset(connection.execute(query).scalars())
 
 
-def keep_marks(connection: sa.Connection, plan: RunPlan, read: Collection[str], now: datetime) -> None:
-    """Remember ``read`` under the plan's pipeline and scope."""
-    mine = (marks.c.pipeline == plan.pipeline) & (marks.c.scope == plan.scope)
+def keep_marks(
+    connection: sa.Connection, plan: RunPlan, scope: str, read: Collection[str], now: datetime
+) -> None:
+    """Remember ``read`` under the plan's pipeline and ``scope``."""
+    mine = (marks.c.pipeline == plan.pipeline) & (marks.c.scope == scope)
     for part in parts(sorted(set(read))):
         connection.execute(marks.delete().where(mine, marks.c.mark.in_(part)))
-        of = {"pipeline": plan.pipeline, "scope": plan.scope, "until": plan.window.until, "recorded": now}
+        of = {"pipeline": plan.pipeline, "scope": scope, "until": plan.window.until, "recorded": now}
         connection.execute(marks.insert(), [{**of, "mark": mark} for mark in part])
 
 

@@ -51,6 +51,8 @@ def same(pipeline: str, account: str, letter: DeadLetter) -> bytes:
     trouble = [letter.transaction_id, letter.digest]
     if letter.outcome in ("rejected", "unreadable", "broken"):
         trouble = [letter.stage, letter.reason, *([letter.digest] if letter.digest else [])]
+    if letter.outcome == "late" and not letter.row:
+        trouble = [letter.reason]
     content = [pipeline, account, letter.subscription, letter.outcome, *trouble, *place]
     text = "\n".join(storable(repr(part)) for part in content)
     return hashlib.blake2b(text.encode(), digest_size=16).digest()

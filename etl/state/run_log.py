@@ -27,15 +27,19 @@ if TYPE_CHECKING:
 
     from etl.core.ports import BrokenLetter, Content, DeadLetter, HeldLetter, RunPlan
     from etl.core.report import Counts
+    from etl.core.windows import Window
     from etl.state.database import Database
 
 
 class View:
     """What a run sees of the state; on its own it is a dry run's, which records nothing.
 
-    ``marks``: of the parts of the source that an earlier run of this scope read whole. ``reader``: a connection to
+    ``marks``: of the parts of the source that an earlier run of this scope read whole; ``known``: of those whose late
+    rows were dealt with. ``busy``: stretches behind the window that other runs hold. ``reader``: a connection to
     read from. Calls may come from several threads; they wait for each other.
     """
+
+    busy: Sequence[Window] = ()
 
     def __init__(self, database: Database, reader: sa.Connection, plan: RunPlan, epoch: int = 0) -> None:
         self._database = database
@@ -47,6 +51,8 @@ class View:
         self._mutex, self._reading = threading.RLock(), threading.RLock()
         with self._looking() as connection:
             self.marks = ledger.marks_of(connection, plan.pipeline, plan.scope)
+            known = plan.late and plan.known_scope
+            self.known = ledger.marks_of(connection, plan.pipeline, known) if known else frozenset()
 
     @contextmanager
     def _looking(self) -> Iterator[sa.Connection]:
@@ -96,9 +102,10 @@ class Run(View):
 
     def __init__(
         self, database: Database, reader: sa.Connection, writer: sa.Connection, plan: RunPlan,
-        *, run_id: str, epoch: int, now: Callable[[], datetime], keep_events: bool,
+        *, run_id: str, epoch: int, now: Callable[[], datetime], keep_events: bool, busy: Sequence[Window] = (),
     ) -> None:  # fmt: skip
         super().__init__(database, reader, plan, epoch)
+        self.busy = busy
         self.run_id = run_id
         self._writer = writer
         self._now = now
@@ -175,20 +182,31 @@ class Run(View):
             with self._fenced() as connection:
                 ledger.keep_fingerprint(connection, self._plan.fingerprint, self._plan.account, self._now())
 
-    def complete(self, counts: Counts, marks: Collection[str]) -> None:
-        """Mark the plan's intervals complete, in the transaction that holds the marks and the run's final counts."""
+    def complete(self, counts: Counts, marks: Collection[str], known: Collection[str] = ()) -> None:
+        """Mark the plan's intervals complete, in the transaction that holds the marks and the run's final counts.
+
+        ``known``: marks of parts that were not read, and whose late rows need not be looked for.
+        """
         now, plan = self._now(), self._plan
         with self._fenced() as connection:
             for name, window in plan.intervals.items():
                 ledger.add_interval(connection, plan, name, window)
             ledger.forget_the_future(connection, plan, max(now, plan.window.until))
             self._add_touches(connection, plan.intervals)
-            ledger.keep_marks(connection, plan, marks, now)
+            self._keep_marks(connection, marks, known, now)
             self._sent.finish(connection)
             if plan.says:
                 counts.say_letters(letters.say(connection, plan.pipeline, plan.account, now))
             self._fence(connection, {"counts": _json(counts), "status": "complete", "ended": now})
         self._ended = True
+
+    def _keep_marks(
+        self, connection: sa.Connection, marks: Collection[str], known: Collection[str], now: datetime
+    ) -> None:
+        """What was read whole needs no second look for late rows either, unless only some subscriptions billed it."""
+        ledger.keep_marks(connection, self._plan, self._plan.scope, marks, now)
+        if self._plan.known_scope:
+            ledger.keep_marks(connection, self._plan, self._plan.known_scope, {*marks, *known}, now)
 
     def leave(self, error: BaseException) -> None:
         """Stop the run because of ``error`` if nobody has ended it; the counts stay as they were recorded last."""
@@ -228,7 +246,7 @@ class Run(View):
             if counts is not None:
                 counts.forget_letters(gone)
                 values["counts"] = _json(counts)
-            ledger.keep_marks(connection, self._plan, marks, self._now())
+            self._keep_marks(connection, marks, (), self._now())
             self._fence(connection, values)
 
     @contextmanager

@@ -64,11 +64,11 @@ class StateStore(Archive):
         with ExitStack() as stack:
             writer = stack.enter_context(self.database.writing_engine.connect())
             stack.callback(lock.release)
-            run_id, epoch = self._open(writer, lock, plan)
+            run_id, epoch, busy = self._open(writer, lock, plan)
             reader = stack.enter_context(self.database.engine.connect())
             run = Run(
                 self.database, reader, writer, plan,
-                run_id=run_id, epoch=epoch, now=self._now, keep_events=self._keep_events,
+                run_id=run_id, epoch=epoch, now=self._now, keep_events=self._keep_events, busy=busy,
             )  # fmt: skip
             stack.callback(run.close)
             try:
@@ -81,12 +81,12 @@ class StateStore(Archive):
                 # What pruning could not do now, the next run does.
                 prune(self.database, writer, self._now(), self._retention)
 
-    def _open(self, writer: sa.Connection, lock: WindowLock, plan: RunPlan) -> tuple[str, int]:
+    def _open(self, writer: sa.Connection, lock: WindowLock, plan: RunPlan) -> tuple[str, int, list[Window]]:
         now = self._now()
         run_id = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
         with self.database.writing(writer) as connection:
             ledger.refuse_foreign_token(connection, plan.fingerprint, plan.account)
-            others = _overlapping(connection, plan)
+            others = list(_overlapping(connection, plan, plan.window))
             try:
                 lock.take(connection, run_id, others)
             except HeldError as held:
@@ -104,7 +104,23 @@ class StateStore(Archive):
             ledger.keep_inputs(connection, plan)
             for version in plan.subscriptions:
                 ledger.keep_version(connection, plan, version, epoch)
-        return run_id, epoch
+            busy = [*self._held(connection, run_id, plan)]
+        return run_id, epoch, busy
+
+    def _held(self, connection: sa.Connection, run_id: str, plan: RunPlan) -> Iterator[Window]:
+        """What other runs hold behind the plan's window."""
+        if plan.late is None or plan.late.since >= plan.window.since:
+            return
+        behind = Window(plan.late.since, plan.window.since)
+        for other, window in _overlapping(connection, plan, behind).items():
+            part = window.clamp(behind.since, behind.until)
+            probe = self.database.dialect.window_lock(self.database.url, plan.pipeline, part)
+            try:
+                probe.take(connection, run_id, [other])
+            except HeldError:
+                yield part
+            finally:
+                probe.release()
 
     @contextmanager
     def peek(self, plan: RunPlan) -> Iterator[View]:
@@ -144,16 +160,16 @@ class StateStore(Archive):
             return ledger.inputs_of(connection, pipeline, account)
 
 
-def _overlapping(connection: sa.Connection, plan: RunPlan) -> list[str]:
-    """Run ids of the pipeline that are marked as running a window which shares a moment with the plan's."""
-    if plan.window.empty:
-        return []
+def _overlapping(connection: sa.Connection, plan: RunPlan, window: Window) -> dict[str, Window]:
+    """Run id → window of the pipeline's runs that are marked as running one which shares a moment with ``window``."""
+    if window.empty:
+        return {}
     columns = runs.c
-    query = sa.select(columns.run_id).where(
+    query = sa.select(columns.run_id, columns.since, columns.until).where(
         columns.pipeline == plan.pipeline, columns.status == "running", columns.since < columns.until,
-        columns.since < plan.window.until, columns.until > plan.window.since,
+        columns.since < window.until, columns.until > window.since,
     )  # fmt: skip
-    return list(connection.execute(query).scalars())
+    return {row.run_id: Window(row.since, row.until) for row in connection.execute(query)}
 
 
 def _abandon(connection: sa.Connection, run_ids: Sequence[str], now: datetime) -> None:

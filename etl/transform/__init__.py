@@ -8,7 +8,7 @@ dates). Not here: sources, state, configuration files, and whatever else has to 
 
 from etl.transform.columns.tracks import Events
 from etl.transform.compiled import Compiled, Mapped, compile_subscription
-from etl.transform.frame import event_json, map_events
+from etl.transform.frame import event_json, kept_table, map_events
 from etl.transform.javascript.values import UNDEFINED
 from etl.transform.mapping.compiler import compile_mapping
 
@@ -20,5 +20,6 @@ __all__ = [
     "compile_mapping",
     "compile_subscription",
     "event_json",
+    "kept_table",
     "map_events",
 ]

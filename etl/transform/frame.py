@@ -10,16 +10,18 @@ import pandas as pd
 import pyarrow as pa
 
 from etl.core.errors import ConfigError
-from etl.core.layouts import detect_layout
+from etl.core.layouts import WHOLE_EVENT, detect_layout, snake_case
 from etl.core.stored import refusal, unfit
 from etl.core.subscription import Subscription
 from etl.transform.columns.tracks import Events, Roots
 from etl.transform.compiled import Compiled, compile_subscription
 from etl.transform.javascript.values import UNDEFINED
-from etl.transform.json.text import canonical_column, in_order
+from etl.transform.json.text import canonical_column, in_order, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from etl.core.layouts import Layout
 
 _COLUMNS = ("row", "subscription", "outcome", "body", "stage", "reason")
 
@@ -72,6 +74,34 @@ def event_json(events: Roots, rows: Sequence[int]) -> list[str]:
     """The events at ``rows`` as canonical JSON text, as far as they were read; for dead letters."""
     whole = events.take(np.asarray(rows, np.int64)).whole()
     return [text or "{}" for text in canonical_column(whole.tolist()).to_pylist()]
+
+
+def kept_table(texts: Sequence[str], layout: Layout) -> pa.Table:
+    """What ``event_json`` wrote of events of one layout, as a table of that layout again.
+
+    The keys of a warehouse's events are its columns', and only as columns do paths lead to them: those of a lake, where
+    nothing a property is called is a reserved name.
+    """
+    if layout == "segment":
+        return pa.table({WHOLE_EVENT: pa.array(texts, pa.json_())})
+    rows = [_flat(parse(text)) for text in texts]
+    return pa.table(
+        {
+            name: pa.array([in_order(row[name]) if name in row else None for row in rows], pa.json_())
+            for name in dict.fromkeys(name for row in rows for name in row)
+        }
+    )
+
+
+def _flat(event: Any) -> dict[str, Any]:
+    """Column → value."""
+    flat: dict[str, Any] = {}
+    for field, value in event.items():
+        keys = value.items() if isinstance(value, dict) else ()
+        flat |= {f"{snake_case(field)}_{key}": cell for key, cell in keys}
+        if not isinstance(value, dict):
+            flat[snake_case(field)] = value
+    return flat
 
 
 def _table(frame: pd.DataFrame) -> pa.Table:

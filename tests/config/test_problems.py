@@ -119,7 +119,7 @@ CASES = {
         "2: source.batch_rows should be a whole number, but is .inf",
     ],
     source("url: x"): [
-        "2: source.url is not a known key; known here: cursor, start, overlap, batch_rows, type, exclude, path, layout, partitions"
+        "2: source.url is not a known key; known here: cursor, start, overlap, late, batch_rows, type, exclude, path, layout, partitions"
     ],
     warehouse(""): ["2: source should have schema and tables, or a query"],
     warehouse("schema: a"): ["2: source should have schema and tables, or a query"],

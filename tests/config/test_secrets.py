@@ -76,6 +76,35 @@ def test_a_password_in_its_place_of_a_url_may_come_from_the_environment() -> Non
     assert config.state_url() == f"postgresql+psycopg://etl:{PASSWORD}@db/etl"
 
 
+def proxied(proxy: str) -> str:
+    return SMALLEST.replace("sandbox}", f"sandbox, proxy: '{proxy}'}}")
+
+
+@pytest.mark.parametrize(
+    "written", [f"http://etl:{PASSWORD}@proxy:1", f"${{P:-http://etl:{PASSWORD}@proxy:1}}"]
+)
+def test_a_proxy_s_password_written_out_is_refused(written: str) -> None:
+    """The message does not repeat it."""
+    assert problems(proxied(written)) == [f"5: destination.proxy {HAS_PASSWORD}"]
+
+
+def test_a_proxy_comes_from_the_environment_and_is_not_shown() -> None:
+    """As a whole or in part; one that is no URL is not shown either; what is not at hand is asked for when needed."""
+    url = f"http://etl:{PASSWORD}@proxy:1"
+    for written, env in (("${P}", {"P": url}), ("http://etl:${PW}@proxy:1", {"PW": PASSWORD})):
+        config = load(proxied(written), env)
+        assert config.proxy() == url
+        assert PASSWORD not in repr(config) + str(config.model_dump())
+    assert load(proxied("http://proxy:1")).proxy() == "http://proxy:1"
+    assert load(SMALLEST).proxy() is None
+    (problem,) = problems(proxied("${P}"), {"P": f"socks5://etl:{PASSWORD}@proxy:1"})
+    assert problem == "5: destination.proxy should be an http:// or https:// URL"
+    with pytest.raises(
+        ConfigError, match=r"destination\.proxy needs the environment variable P, which is not set"
+    ):
+        load(proxied("${P}")).proxy()
+
+
 def test_a_token_from_the_environment_or_a_file(tmp_path: Path) -> None:
     """A file's last line break is no part of it; no key at all means the usual variable."""
     (tmp_path / "secret").write_text(f"{TOKEN}\n")

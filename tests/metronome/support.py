@@ -9,13 +9,13 @@ import pandas as pd
 import pyarrow as pa
 
 from etl.core.errors import MetronomeError
-from etl.core.hashing import WIDTH
 from etl.metronome.client import Metronome
 from etl.pipeline.chunks import chunks
 from tests.metronome.fake_time import FakeTime
 
 if TYPE_CHECKING:
-    from etl.core.ports import ChunkResult
+    from etl.core.ports import Chunk, ChunkResult
+    from etl.metronome.delivery import MetronomeDelivery
 
 TOKEN = "tok-3f9a-very-secret"
 TEXT = pd.ArrowDtype(pa.string())
@@ -54,6 +54,12 @@ def metronome(url: str, **settings: Any) -> Metronome:
     return Metronome(url, lambda: TOKEN, **settings)
 
 
+def submit(delivery: MetronomeDelivery, chunk: Chunk) -> None:
+    """Hands it over once there is room, as the pipeline does. Raises ``MetronomeError`` once stopped."""
+    while not delivery.offer([chunk]):
+        delivery.ready()
+
+
 def deliver(
     destination: Metronome, events: pd.DataFrame, size: int = 100
 ) -> tuple[list[ChunkResult], MetronomeError | None]:
@@ -63,7 +69,7 @@ def deliver(
     with destination.open() as delivery:
         try:
             for chunk in chunks(events, max_events=size):
-                delivery.submit(chunk)
+                submit(delivery, chunk)
                 results += delivery.results()
         except MetronomeError as error:
             failure = error
@@ -85,9 +91,3 @@ def outcomes(results: list[ChunkResult]) -> dict[str, str]:
             outcome = "too_old" if row in result.too_old else result.refused.get(row, "sent")
             found[result.chunk.events["transaction_id"].iloc[row]] = outcome
     return found
-
-
-def digests_of(results: list[ChunkResult]) -> list[bytes]:
-    """Of every event, in the frame's order."""
-    joined = b"".join(result.digests for result in sorted(results, key=lambda result: result.chunk.start))
-    return [joined[at : at + WIDTH] for at in range(0, len(joined), WIDTH)]

@@ -15,7 +15,7 @@ from etl.metronome.pace import Clock
 from etl.pipeline.chunks import chunks
 from tests.metronome.fake_time import FakeTime
 from tests.metronome.server import OK, Received, Reply, Server, refusal
-from tests.metronome.support import deliver, metronome, outcomes, usage_events
+from tests.metronome.support import deliver, metronome, outcomes, submit, usage_events
 
 CONNECTIONS = 4
 #: So slow that no more than a few chunks for each connection may wait.
@@ -35,13 +35,13 @@ def test_submit_blocks_once_the_bound_is_reached_and_goes_on_when_there_is_room(
         submitted = []
         done = threading.Event()
 
-        def submit() -> None:
+        def submit_all() -> None:
             for chunk in one_event_chunks(IN_FLIGHT + 5):
-                delivery.submit(chunk)
+                submit(delivery, chunk)
                 submitted.append(chunk)
             done.set()
 
-        thread = threading.Thread(target=submit)
+        thread = threading.Thread(target=submit_all)
         thread.start()
         server.wait_for(CONNECTIONS)
         assert not done.wait(0.2)
@@ -62,13 +62,13 @@ def test_large_chunks_are_bounded_by_their_bytes():
         bounds = Bounds(chunks=1000, bytes=250)
         with MetronomeDelivery(destination.open()._process, bounds) as delivery:
             first, second, third = one_event_chunks(3)
-            delivery.submit(first)
+            submit(delivery, first)
             assert delivery.ready(timeout=0)
-            delivery.submit(second)
+            submit(delivery, second)
             assert not delivery.ready(timeout=0)
             server.release()
             assert delivery.ready(timeout=20)
-            delivery.submit(third)
+            submit(delivery, third)
             delivery.drain()
 
 
@@ -76,7 +76,7 @@ def test_uncollected_results_count_as_in_flight_but_do_not_block():
     """The bound is on what is on its way: whoever submits is also who collects."""
     with Server(lambda _: OK) as server, metronome(server.url, connections=1).open() as delivery:
         for chunk in one_event_chunks(50):
-            delivery.submit(chunk)
+            submit(delivery, chunk)
         delivery.drain()
         assert delivery.in_flight == 50
         assert len(delivery.results()) == 50
@@ -86,7 +86,7 @@ def test_uncollected_results_count_as_in_flight_but_do_not_block():
 
 def test_drain_returns_after_its_timeout():
     with Server(lambda _: OK, held=True) as server, metronome(server.url).open() as delivery:
-        delivery.submit(one_event_chunks(1)[0])
+        submit(delivery, one_event_chunks(1)[0])
         delivery.drain(timeout=0.05)
         assert delivery.in_flight == 1
         assert delivery.results() == []
@@ -101,7 +101,7 @@ def test_leaving_gives_up_what_is_in_flight_at_once():
     with Server(lambda _: OK, held=True) as server:
         with metronome(server.url, connections=CONNECTIONS, events_per_second=SLOW).open() as delivery:
             for chunk in one_event_chunks(IN_FLIGHT):
-                delivery.submit(chunk)
+                submit(delivery, chunk)
             server.wait_for(CONNECTIONS)
         assert len(server.received) == CONNECTIONS
         assert not [thread for thread in threading.enumerate() if thread.name == "metronome-delivery"]
@@ -111,7 +111,7 @@ def test_leaving_gives_up_what_is_in_flight_at_once():
 def test_leaving_does_not_wait_for_a_back_off():
     with Server(lambda _: Reply(503, b"", {"retry-after": "300"})) as server:
         with metronome(server.url, clock=Clock()).open() as delivery:
-            delivery.submit(one_event_chunks(1)[0])
+            submit(delivery, one_event_chunks(1)[0])
             server.wait_for(1)
         assert not [thread for thread in threading.enumerate() if thread.name == "metronome-delivery"]
 
@@ -126,7 +126,7 @@ def test_leaving_without_having_submitted():
 
 def test_an_error_of_the_caller_passes_through():
     with pytest.raises(KeyError), Server(lambda _: OK) as server, metronome(server.url).open() as delivery:
-        delivery.submit(one_event_chunks(1)[0])
+        submit(delivery, one_event_chunks(1)[0])
         raise KeyError
 
 
@@ -141,7 +141,7 @@ def test_after_a_stop_answers_on_their_way_are_still_collected():
         metronome(server.url, connections=CONNECTIONS, events_per_second=SLOW).open() as delivery,
     ):
         for chunk in one_event_chunks(20):
-            delivery.submit(chunk)
+            submit(delivery, chunk)
         server.wait_for(CONNECTIONS)
         server.release()
         with pytest.raises(MetronomeError, match="refuses the token"):
@@ -157,13 +157,13 @@ def test_after_a_stop_answers_on_their_way_are_still_collected():
 def test_a_stop_is_raised_once_by_drain_and_by_every_submit():
     with Server(lambda _: refusal(401, "Unauthorized")) as server, metronome(server.url).open() as delivery:
         first, second = one_event_chunks(2)
-        delivery.submit(first)
+        submit(delivery, first)
         with pytest.raises(MetronomeError):
             delivery.drain()
         delivery.drain()
         assert delivery.ready(timeout=0)
         with pytest.raises(MetronomeError):
-            delivery.submit(second)
+            submit(delivery, second)
         assert len(server.received) == 1
 
 
@@ -173,7 +173,7 @@ def test_a_stop_wakes_a_blocked_submit():
         threading.Timer(0.1, server.release).start()
         with pytest.raises(MetronomeError):
             for chunk in one_event_chunks(1000):
-                delivery.submit(chunk)
+                submit(delivery, chunk)
 
 
 def test_a_chunk_half_done_when_the_delivery_stops_is_not_reported():
@@ -196,7 +196,7 @@ def test_a_fault_of_this_program_stops_the_delivery_loudly():
     events["body"] = events["body"].str.replace("timestamp", "time")
     [broken] = chunks(events)
     with Server(lambda _: Reply(503, b"")) as server, metronome(server.url).open() as delivery:
-        delivery.submit(broken)
+        submit(delivery, broken)
         with pytest.raises(
             MetronomeError, match=r"Sending chunk 1 failed inside this program: KeyError at .*\.py:\d+"
         ):
@@ -209,7 +209,7 @@ def test_a_stop_gives_up_chunks_that_have_not_begun():
     server = Server(lambda _: refusal(403, "Forbidden"), held=True)
     with server, metronome(server.url, connections=1).open() as delivery:
         first, *others = one_event_chunks(4)
-        delivery.submit(first)
+        submit(delivery, first)
         server.wait_for(1)
         os.kill(delivery._process._process.pid, signal.SIGSTOP)
         server.release()
@@ -230,7 +230,7 @@ def test_a_stop_does_not_wait_for_a_chunk_that_is_to_be_retried():
 
     with Server(answer, held=True) as server, metronome(server.url, clock=Clock()).open() as delivery:
         for chunk in one_event_chunks(2):
-            delivery.submit(chunk)
+            submit(delivery, chunk)
         server.wait_for(2)
         server.release()
         with pytest.raises(MetronomeError, match="refuses the token"):
@@ -258,13 +258,13 @@ def test_concurrency_recovers_after_an_outage():
     server = Server(lambda _: down.pop() if down else OK)
     with server, metronome(server.url, connections=8).open() as delivery:
         for chunk in one_event_chunks(400):
-            delivery.submit(chunk)
+            submit(delivery, chunk)
         delivery.drain()
         assert len(delivery.results()) == 400
         before = len(server.received)
         server.hold()
         for chunk in one_event_chunks(20):
-            delivery.submit(chunk)
+            submit(delivery, chunk)
         server.wait_for(before + 8)
         assert server.open == 8
 

@@ -10,6 +10,7 @@ import pytest
 import trustme
 
 from etl.core.errors import MetronomeError
+from etl.core.http import Network
 from tests.metronome.fake_time import FakeTime
 from tests.metronome.server import OK, Reply, Server
 from tests.metronome.support import deliver, metronome, outcomes, usage_events
@@ -116,15 +117,7 @@ def test_https_to_a_server_that_speaks_http():
 def test_https_with_an_authority_of_ones_own(authority, server_tls, tmp_path):
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     with Server(lambda _: OK, tls=server_tls) as server:
-        destination = metronome(server.url, ca_file=str(tmp_path / "ca.pem"))
+        destination = metronome(server.url, network=Network(ca_file=str(tmp_path / "ca.pem")))
         results, failure = deliver(destination, usage_events(250))
     assert failure is None
     assert len(outcomes(results)) == 250
-
-
-def test_requests_go_through_a_proxy_when_one_is_given():
-    with Server(lambda _: OK) as proxy:
-        results, failure = deliver(metronome("http://127.0.0.1:9", proxy=proxy.url), usage_events(1))
-    assert failure is None
-    assert len(results) == 1
-    assert proxy.received[0].line == "POST http://127.0.0.1:9/v1/ingest HTTP/1.1"

@@ -188,6 +188,14 @@ def test_a_held_event_of_a_removed_subscription_is_sent_when_it_is_due(
     assert (days.run(hours=12).released, days.sent) == (1, ["a-m1"])
 
 
+def test_a_held_event_of_after_its_subscription_retired_is_not_sent(workspace: Workspace, days: Days) -> None:
+    workspace.config([version("a", "Gone"), OTHER], source={"overlap": "0s"})
+    days.arrive("m1", timestamp=days.stamp(hours=-30))
+    assert days.run().in_future == 1
+    workspace.config([OTHER], source={"overlap": "0s"}, retired={"Gone": days.stamp(hours=2)})
+    assert (days.run(hours=12).released, days.sent) == (0, [])
+
+
 # -------------------------------------------------------------------------------------------- renames
 
 

@@ -84,7 +84,7 @@ def as_table(workspace: Workspace, events: Sequence[dict[str, Any]]) -> None:
             connection.exec_driver_sql("INSERT INTO api_call VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
 
-FILES = [as_logs, as_text, as_typed, as_whole]
+WRITERS = pytest.mark.parametrize("write", [as_logs, as_text, as_typed, as_whole, as_table])
 
 
 def rows() -> list[dict[str, Any]]:
@@ -106,7 +106,7 @@ def pairs_of(workspace: Workspace) -> list[tuple[Any, ...]]:
     ]
 
 
-@pytest.mark.parametrize("write", FILES)
+@WRITERS
 def test_a_retry_makes_no_letters(workspace: Workspace, write: Writer) -> None:
     """Two letters stay two, and none is about a neighbour; so does a run over the same rows."""
     write(workspace, rows())
@@ -125,7 +125,7 @@ def test_a_retry_makes_no_letters(workspace: Workspace, write: Writer) -> None:
     assert workspace.standin.ids() == ["good"]
 
 
-@pytest.mark.parametrize("write", [*FILES, as_table])
+@WRITERS
 def test_what_is_listed_shows_no_made_up_id(workspace: Workspace, write: Writer) -> None:
     """Nor does anything that is exported."""
     write(workspace, rows())
@@ -176,3 +176,16 @@ def test_an_opt_out_counts_whatever_others_have_in_its_place(workspace: Workspac
     (workspace.path / "tracks" / "a.json").write_text(text)
     assert workspace.run().filtered == 1
     assert sorted(workspace.standin.ids()) == ["in", "named"]
+
+
+@WRITERS
+def test_what_was_refused_is_sent_as_it_would_have_been(workspace: Workspace, write: Writer) -> None:
+    """A table's columns are called otherwise than the paths of a mapping."""
+    workspace.standin.configure(poison_prefix="bad")
+    write(workspace, [track("bad-1"), track("bad-2")])
+    workspace.run()
+    letters = wiring.state_of(workspace.load()).dead_letters("test")
+    workspace.standin.configure(poison_prefix=None)
+    workspace.cli("dead-letters", "retry", "--config", "etl.yml")
+    assert sorted(workspace.standin.bodies().values()) == sorted(letters["body"].dropna())
+    assert len(workspace.standin.ids()) == 2

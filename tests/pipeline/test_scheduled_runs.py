@@ -255,7 +255,7 @@ def told(report: Report) -> tuple[Any, Any]:
 
 
 def test_a_source_that_is_further_behind_than_the_overlap_is_told(workspace: Workspace) -> None:
-    """Later runs would not reach back to the rows that are missing."""
+    """What is missing may still come."""
     workspace.config(source={"overlap": "72h"})
     pq.write_table(days_ago(6, 5), workspace.path / "tracks" / "a.parquet")
     first, second = at(workspace), at(workspace, hours=1)
@@ -266,9 +266,9 @@ def test_a_source_that_is_further_behind_than_the_overlap_is_told(workspace: Wor
     shown = summary(second)
     assert shown[-4:] == [
         f"newest row {newest} in the source",
-        "BEHIND: that is 5 days before the window's end, more than source.overlap. Later",
-        "runs do not reach back so far: if rows of that time are still to come, etl",
-        "backfill it once they are there.",
+        "BEHIND: that is 5 days before the window's end, more than source.overlap. If",
+        "rows of that time are still to come, they are billed when they arrive, as far",
+        "as max_age allows (source.late).",
     ]
     assert max(map(len, shown)) <= 80
 

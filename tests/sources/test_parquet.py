@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -555,3 +557,28 @@ def test_what_others_put_beside_the_data_is_ignored_and_said(tmp_path):
         "hidden, or named with _": 3,
     }.items():  # fmt: skip
         assert f"{files} file{'s' * (files > 1)} ignored: {kind} (such as " in said
+
+
+def test_a_footer_broken_in_any_bit_never_ends_the_process(tmp_path):
+    """In a process of its own: it reads the file, or raises what a run stops with."""
+    good = write(tmp_path / "good.parquet", flat(["a"] * 50, [1] * 50), row_group_size=10).read_bytes()
+    length = int.from_bytes(good[-8:-4], "little")
+    script = """
+import sys
+from etl.core.errors import EtlError
+from etl.core.windows import ALL_TIME
+from etl.sources.parquet import ParquetSource
+good, path = open(sys.argv[1], "rb").read(), sys.argv[2]
+for bit in range(int(sys.argv[3]), len(good) * 8 - 64, 13):
+    data = bytearray(good)
+    data[bit // 8] ^= 1 << bit % 8
+    open(path, "wb").write(data)
+    try:
+        list(ParquetSource(path).batches(ALL_TIME))
+    except EtlError:
+        pass
+"""
+    first = 8 * (len(good) - 8 - length)
+    command = [sys.executable, "-c", script, tmp_path / "good.parquet", tmp_path / "bad.parquet", str(first)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr[-500:]

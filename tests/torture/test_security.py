@@ -138,7 +138,7 @@ def test_the_token_is_not_in_the_process_list_nor_in_the_dump_of_a_crash(workspa
 def test_a_bug_s_traceback_does_not_show_the_token(workspace: Workspace) -> None:
     """An exception nobody foresaw, with a full traceback asked for."""
     _at_every_start(
-        workspace, f"{LOUD_LIBRARIES}import etl.metronome.sender as s; s.judge = lambda answer: 1 / 0\n"
+        workspace, f"{LOUD_LIBRARIES}import etl.metronome.sender as s; s.judge = lambda *_: 1 / 0\n"
     )
     ended = subprocess.run(
         [sys.executable, "-c", LOUD, "run", "-c", "etl.yml", "--since", ago(days=1)],
