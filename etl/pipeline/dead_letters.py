@@ -53,9 +53,9 @@ def not_sent(letters: Letters, judged: pd.DataFrame, max_age: timedelta) -> list
     """One letter for each pair that is too old, held until it is due, or whose id had other content before."""
     return [
         letter
-        for outcome in LETTERS
-        if len(pairs := judged[judged["outcome"] == outcome])
-        for letter in _of_outcome(letters, pairs, outcome, max_age)
+        for outcome in judged["outcome"].unique()
+        if outcome in LETTERS
+        for letter in _of_outcome(letters, judged[judged["outcome"] == outcome], outcome, max_age)
     ]
 
 

@@ -60,7 +60,7 @@ class LookUp:
         pairs = _identified(pairs)
         contents = _contents(pairs)
         first, met = self._seen.meet(pairs["key"], contents)
-        repeated = dict(zip(np.flatnonzero(~first).tolist(), _as_content(met[~first]), strict=True))
+        repeated = dict(zip(np.flatnonzero(~first).tolist(), _as_content(met[:, ~first]), strict=True))
         judged = self._judge(pairs, contents, repeated)
         if self._log.discarded:
             ids = zip(pairs["subscription"], pairs["transaction_id"], strict=True)
@@ -83,7 +83,8 @@ class LookUp:
         for position, content in {**repeated, **found}.items():
             earlier[position] = content.digest
         outcome = decide(pairs["timestamp"], seen, sent, self._clock(), self._max_age)
-        return pairs.assign(outcome=outcome, earlier=earlier)
+        # dtype: else pandas looks through the cells for one.
+        return pairs.assign(outcome=outcome, earlier=pd.Series(earlier, pairs.index, dtype=object))
 
 
 def decide(
@@ -117,13 +118,13 @@ def _identified(pairs: pd.DataFrame) -> pd.DataFrame:
 def _contents(pairs: pd.DataFrame) -> np.ndarray:
     """What ``SeenIds`` keeps of pairs: the words of their digests, and their time in microseconds."""
     times = pa.array(pairs["timestamp"]).cast(pa.timestamp("us", "UTC")).cast(pa.int64())
-    return np.column_stack([key_words(pairs["digest"]), times.to_numpy().view(np.uint64)])
+    return np.vstack([key_words(pairs["digest"]).T, times.to_numpy().view(np.uint64)])
 
 
 def _as_content(contents: np.ndarray) -> Iterator[Content]:
     """``contents`` (see ``_contents``) as the sent log has them."""
-    times = np.ascontiguousarray(contents[:, 2]).view(np.int64).tolist()
-    raw = np.ascontiguousarray(contents[:, :2]).view("V16").ravel().tolist()
+    times = contents[2].view(np.int64).tolist()
+    raw = np.ascontiguousarray(contents[:2].T).view("V16").ravel().tolist()
     for digest, time in zip(raw, times, strict=True):
         yield Content(digest, time)
 
@@ -136,7 +137,7 @@ def contents_of(pairs: pd.DataFrame) -> Iterator[Content]:
 def _compared(pairs: pd.DataFrame, contents: np.ndarray, earlier: Mapping[int, Content]) -> np.ndarray:
     """``NEW``, ``SAME`` or ``OTHER`` for each pair; ``earlier``: position → what had its id before."""
     known = np.zeros(len(pairs), np.int8)
-    own = dict(zip(earlier, _as_content(contents[list(earlier)]), strict=True))
+    own = dict(zip(earlier, _as_content(contents[:, list(earlier)]), strict=True))
     for position, content in earlier.items():
         # Most are the same to the byte, and need no look at the text.
         same = own[position].digest == content.digest or same_content(

@@ -230,6 +230,8 @@ class _Line:
 
     def _touch(self, judged: pd.DataFrame) -> None:
         """Before the first pair of a subscription is sent, or held to be sent: no other version may bill its time."""
+        if self.touched.issuperset(judged["subscription"].unique()):
+            return
         billed = judged["subscription"][judged["outcome"].isin(["send", *HELD])]
         new = set(billed.unique()) - self.touched
         if new:

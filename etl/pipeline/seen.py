@@ -54,46 +54,51 @@ class SeenIds:
         """Whether each key is the first of its kind in this run (bool), and the content that the first one had.
 
         ``keys``: 16 bytes each (``etl.core.ids.transaction_keys``), no nulls. ``contents``: uint64, shape
-        (n, ``CONTENT``). Earlier keys of this call count.
+        (``CONTENT``, n). Earlier keys of this call count.
         """
         words = key_words(keys)
         order = ordered(words)
-        words, first_met = words[order], contents[order]
+        words, contents = words[order], contents[:, order]
         new = np.ones(len(words), bool)
         new[1:] = ~repeats(words)
         heads = np.flatnonzero(new)
         group = np.cumsum(new) - 1
-        known, earlier = self._known(words[heads], first_met[heads])
-        self._remember(np.column_stack([words[heads], earlier])[~known])
+        if len(heads) < len(words):
+            words, contents = words[heads], contents[:, heads]
+        known = self._known(words, contents)
+        self._remember(words[~known], contents[:, ~known])
         new[heads[known]] = False
-        first, met = np.empty(len(words), bool), np.empty_like(contents)
-        first[order], met[order] = new, earlier[group]
+        first, met = np.empty(len(order), bool), np.empty((CONTENT, len(order)), np.uint64)
+        first[order], met[:, order] = new, contents[:, group]
         return first, met
 
-    def _known(self, words: np.ndarray, contents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Which keys earlier calls have met, and ``contents`` with theirs in place of those."""
+    def _known(self, words: np.ndarray, contents: np.ndarray) -> np.ndarray:
+        """Which keys earlier calls have met (bool); of those ``contents`` is replaced by the one that they had then."""
         probes = Probes(words[:, 0])
-        known, contents = np.zeros(len(words), bool), contents.copy()
+        known = np.zeros(len(words), bool)
         layers = [(positions, [self._layer(number)]) for number, positions in self._stack.candidates(probes)]
         for positions, blocks in [*layers, (self._bloom.candidates(probes), self._blocks)]:
-            for block in blocks:
+            for block in blocks if len(positions) else ():
                 at = _places(words[positions], block)
                 there = positions[at >= 0]
                 known[there] = True
-                contents[there] = block[2:, at[at >= 0]].T
-        return known, contents
+                contents[:, there] = block[2:, at[at >= 0]]
+        return known
 
-    def _remember(self, rows: np.ndarray) -> None:
-        """``rows``: keys, in order, and contents."""
-        while len(rows):
+    def _remember(self, words: np.ndarray, contents: np.ndarray) -> None:
+        """``words``: in order."""
+        start = 0
+        while start < len(words):
             if self._held == self._open.shape[1]:
                 self._next_layer()
-            taken, rows = np.split(rows, [self._open.shape[1] - self._held])
-            block = self._open[:, self._held : self._held + len(taken)]
-            block[:] = taken.T  # searching wants the first words side by side
+            stop = min(len(words), start + self._open.shape[1] - self._held)
+            block = self._open[:, self._held : self._held + stop - start]
+            block[:2] = words[start:stop].T  # searching wants the first words side by side
+            block[2:] = contents[:, start:stop]
             self._bloom.add(Probes(block[0]))
             self._blocks.append(block)
-            self._held += len(taken)
+            self._held += stop - start
+            start = stop
 
     def _next_layer(self) -> None:
         """Seal the layer that is full, in place: what a run keeps in memory is taken once."""

@@ -19,7 +19,7 @@ def keys(names) -> pd.Series:
 
 def contents(numbers) -> np.ndarray:
     """One content for each of ``numbers``."""
-    return np.outer(np.fromiter(numbers, np.uint64), np.arange(1, CONTENT + 1, dtype=np.uint64))
+    return np.outer(np.arange(1, CONTENT + 1, dtype=np.uint64), np.fromiter(numbers, np.uint64))
 
 
 def first(ids: SeenIds, keys: pd.Series | np.ndarray) -> list[bool]:
