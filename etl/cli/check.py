@@ -11,7 +11,7 @@ from etl.cli.options import config_option, json_option
 @config_option
 @click.option("--online", is_flag=True, help="Also ask Metronome, the source and the state, sending nothing.")
 @click.option(
-    "--strict", is_flag=True, help="Exit 1 if there is any surprise, or anything that would stop a run."
+    "--strict", is_flag=True, help="Exit 1 if there is any lint."
 )
 @json_option
 def command(config_path: str, online: bool, strict: bool, as_json: bool) -> int:
@@ -25,7 +25,7 @@ def command(config_path: str, online: bool, strict: bool, as_json: bool) -> int:
 
     result = check(config_path, online=online)
     surprises = len(result.lints) + len(result.warnings)
-    code = 2 if result.problems else int(strict and surprises > 0)
+    code = 2 if result.problems else int(strict and bool(result.lints))
     if as_json:
         print_json({"config": config_path, "exit_code": code, **result.as_dict()})
         return code
