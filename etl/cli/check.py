@@ -10,9 +10,7 @@ from etl.cli.options import config_option, json_option
 @click.command("check")
 @config_option
 @click.option("--online", is_flag=True, help="Also ask Metronome, the source and the state, sending nothing.")
-@click.option(
-    "--strict", is_flag=True, help="Exit 1 if there is any lint."
-)
+@click.option("--strict", is_flag=True, help="Exit 1 if there is any lint.")
 @json_option
 def command(config_path: str, online: bool, strict: bool, as_json: bool) -> int:
     """Problems (exit 2) and surprises (exit 0, or 1 with --strict) in a config.
