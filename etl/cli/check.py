@@ -29,9 +29,9 @@ def command(config_path: str, online: bool, strict: bool, as_json: bool) -> int:
         return code
     for problem in result.problems:
         click.secho(f"etl: {problem}", fg="red", err=True)
-    for line in (*map(str, result.lints), *(f"a run would stop: {text}" for text in result.warnings)):
-        click.echo(line)
-    for line in result.notes:
+    for lint in result.lints:
+        click.echo(str(lint))
+    for line in (*(f"a run would stop: {text}" for text in result.warnings), *result.notes):
         click.echo(line, err=True)
     if not result.problems:
         click.echo(f"{config_path}: {_summary(surprises)}", err=True)

@@ -44,8 +44,8 @@ def test_a_path_without_files_is_said(workspace: Workspace, command: Command) ->
     workspace.config(source={"path": "exprots/"})
     said = command("check")
     assert said.code == 0
-    assert said.out.startswith("a run would stop: source: source.path")
-    assert "matches no file" in said.out
+    assert said.err.startswith("a run would stop: source: source.path")
+    assert "matches no file" in said.err
     assert command("check", "--strict").code == 0
 
 
