@@ -108,6 +108,21 @@ def _repair(place: Place) -> None:
     place.edit(subscriptions=YAML().load(shown.text.replace("2026-11-20", until))["subscriptions"])
 
 
+def _broken(place: Place) -> None:
+    """Half a file has come."""
+    (place.path / "exports" / "tracks" / "half.parquet").write_bytes(b"PAR1")
+    assert place.run("etl run -c etl.yml --quiet").returncode == 3
+
+
+def _let_go(place: Place) -> None:
+    """What was discarded before this line holds back no run."""
+    assert place.run("etl run -c etl.yml --quiet").returncode == 1
+    (place.path / "exports" / "tracks" / "half.parquet").unlink()
+    place.run("etl run -c etl.yml --quiet")  # says that it has vanished
+    assert place.run("etl run -c etl.yml --quiet").returncode == 0
+    place.forget("to-")
+
+
 def _move(place: Place) -> None:
     place.edit(state={"url": "${STATE_URL}"}, source={"start": moved("2026-11-18")})
 
@@ -121,7 +136,8 @@ STORY: dict[str, Callable[[Place], None]] = {
     ),
     "etl dead-letters discard --outcome rejected -c": lambda place: _rejected(place, "to-discard"),
     "etl check -c etl.yml --online\netl dead-letters retry": _repair,
-    "etl map -c etl.yml sample.ndjson | head -3\netl run": lambda place: place.forget("to-"),
+    "etl dead-letters list --outcome broken": _broken,
+    "etl amend -c etl.yml --dry-run\netl map": _let_go,
     "etl run -c etl.yml\netl status -c etl.yml": _move,
 }
 

@@ -183,6 +183,8 @@ def beyond(array: pa.Array) -> np.ndarray | None:
 
 def _no_text(array: pa.Array) -> np.ndarray | None:
     """Bool per cell of bytes, or of strings, which no reader of Parquet checks: it is no UTF-8; None if none is."""
+    if _is_ascii(array):
+        return None
     if not is_binary(array.type):
         array = array.view(pa.large_binary() if pa.types.is_large_string(array.type) else pa.binary())
     try:
@@ -190,6 +192,18 @@ def _no_text(array: pa.Array) -> np.ndarray | None:
     except pa.ArrowInvalid:
         return np.array([cell is not None and not _is_text(cell) for cell in array.to_pylist()], bool)
     return None
+
+
+def _is_ascii(array: pa.Array) -> bool:
+    """Whether all cells are ASCII, by one look at all their bytes; false where that is not quick to know."""
+    if not (pa.types.is_string(array.type) or pa.types.is_binary(array.type)):
+        return False
+    _, offsets, data = array.buffers()
+    if data is None or not len(array):
+        return True
+    ends = np.frombuffer(offsets, np.int32)[array.offset : array.offset + len(array) + 1]
+    held = np.frombuffer(data, np.uint8)[ends[0] : ends[-1]]
+    return not held.size or bool(held.max() < 128)
 
 
 def _is_text(cell: bytes) -> bool:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.support.workspace import USAGE, Said, Workspace, ago, track
@@ -42,9 +44,9 @@ def test_a_path_without_files_is_said(workspace: Workspace, command: Command) ->
     workspace.config(source={"path": "exprots/"})
     said = command("check")
     assert said.code == 0
-    assert said.out.startswith("a run would stop: source: source.path")
-    assert "matches no file" in said.out
-    assert command("check", "--strict").code == 1
+    assert said.err.startswith("a run would stop: source: source.path")
+    assert "matches no file" in said.err
+    assert command("check", "--strict").code == 0
 
 
 def test_a_missing_start_is_said(workspace: Workspace, command: Command) -> None:
@@ -114,3 +116,20 @@ def test_a_version_that_ended_is_not_linted(workspace: Workspace, command: Comma
     workspace.write([track("m1")])
     found = checked(command)
     assert (found["lints"], found["problems"]) == ([], [])
+
+
+def test_columns_of_a_loader_are_no_properties(workspace: Workspace, command: Command) -> None:
+    """In a warehouse's columns, where they lie beside the properties."""
+    columns = {
+        "id": ["m1"],
+        "event_text": ["call"],
+        "received_at": [ago(hours=2)],
+        "context_group_id": ["acme"],
+        "units": [3],
+        "_fivetran_synced": [ago(hours=1)],
+        "_dlt_load_id": ["17"],
+    }
+    pq.write_table(pa.table(columns), workspace.path / "tracks" / "a.parquet")
+    workspace.config()
+    (lint,) = [one for one in checked(command)["lints"] if one["code"] == "properties-loader-columns"]
+    assert "includes _dlt_load_id, _fivetran_synced, which a loader wrote" in lint["message"]

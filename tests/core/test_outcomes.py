@@ -17,7 +17,7 @@ from etl.core import outcomes
 PACKAGE = Path(etl.__file__).parent
 ROOT = PACKAGE.parent
 #: The code that decides which of them applies.
-DECIDES = {"pipeline/precedence.py"}
+DECIDES = {"pipeline/precedence.py", "state/dead_letters.py"}
 
 
 def lists(path: Path) -> list[int]:

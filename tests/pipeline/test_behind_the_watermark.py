@@ -22,7 +22,7 @@ FIRST = track("m1", receivedAt=ago(minutes=5))
 
 def at(workspace: Workspace, **ahead: float) -> Report:
     """A scheduled run as if it were so much later."""
-    now = NOW + timedelta(**ahead)
+    now = datetime.now(UTC) + timedelta(**ahead)
     workspace.standin.configure(now=now.isoformat())
     return run(wiring.job_of(workspace.load(), clock=lambda: now))
 

@@ -86,4 +86,4 @@ def drawing() -> str:
     """The layers as text, the highest first: each line's rooms import from the lines below it only."""
     lines = ["   ".join(sorted(names)) for names in reversed(LAYERS)]
     width = max(map(len, lines))
-    return "```text\n" + "\n".join(line.center(width).rstrip() for line in lines) + "\n```\n"
+    return "```\n" + "\n".join(line.center(width).rstrip() for line in lines) + "\n```\n"

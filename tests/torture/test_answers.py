@@ -21,7 +21,7 @@ STOPPING = {
     "409": ({"kind": "status", "status": 409}, "does not know: 409"),
     "415": ({"kind": "status", "status": 415}, "does not know: 415"),
     "422": ({"kind": "status", "status": 422}, "does not know: 422"),
-    "a web page": ({"kind": "web_page"}, "does not know: 200 with a web page in it"),
+    "a web page": ({"kind": "web_page"}, "with 200, but with a web page in it"),
 }
 
 

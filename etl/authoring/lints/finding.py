@@ -88,6 +88,7 @@ CODES: Final[dict[str, str]] = {
     "timestamp-epoch": "epoch seconds, or an epoch as text",
     "customer-id-empty": "customer_id is often empty in the sample",
     "transaction-id-repeated": "different events of the sample share ids",
+    "properties-loader-columns": "columns of a loader among the properties",
     "path-empty": "a path that is empty in the whole sample",
     "trigger-matches-nothing": "a trigger that matches nothing of the sample",
 }

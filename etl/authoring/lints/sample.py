@@ -28,6 +28,8 @@ OFTEN = 0.05
 LARGEST_EXACT = 2**53
 #: As milliseconds this is March 1973; as seconds, the year 5138. Below it, a number is in seconds.
 _EARLIEST_MILLISECONDS = 10**11
+#: What the columns begin with that dlt, Airbyte, Fivetran, Singer (Stitch, Meltano) and Hudi add to a table.
+LOADERS = ("_dlt_", "_airbyte_", "_fivetran_", "_sdc_", "_hoodie_")
 #: So many objects are looked into for a name like one that is not there.
 _LOOKED_AT = 100
 
@@ -48,6 +50,7 @@ def sample_findings(numbered: Numbered, sample: Sequence[Roots]) -> Iterator[Fin
         *_transaction_id(mapping.get("transaction_id"), events),
         *_timestamp(mapping.get("timestamp"), events),
         *_empty_paths(mapping, events, {"customer_id"} if empty else set()),
+        *_loader_columns(mapping.get("properties"), events),
     ]
     yield from (Finding(one.code, one.message, one.fix, ("mapping", *one.key)) for one in found)
 
@@ -106,6 +109,23 @@ def _empty_paths(mapping: Mapping[str, Any], events: Sequence[Roots], said: set[
                     "etl fields lists the paths that the source has.",
                     (name,),
                 )
+
+
+def _loader_columns(expression: Any, events: Sequence[Roots]) -> Iterator[Finding]:
+    """Columns of a loader among the properties, where the mapping takes all of them."""
+    if "properties" not in reads(expression):
+        return
+    keys = {
+        key for cell in _held(("properties",), events)[:_LOOKED_AT] if isinstance(cell, dict) for key in cell
+    }
+    if loaded := sorted(key for key in keys if key.lower().startswith(LOADERS)):
+        yield Finding(
+            "properties-loader-columns",
+            f"$.properties includes {', '.join(loaded[:3])}, which a loader wrote and the event does not have: they "
+            "are billed as properties, and a row that is loaded again is drift",
+            "Leave them out where the table is made or in source.query, or name the properties one by one.",
+            ("properties",),
+        )
 
 
 def _tested(expression: Any) -> set[str]:
