@@ -82,9 +82,10 @@ class LookUp:
         earlier = np.full(len(pairs), None, object)
         for position, content in {**repeated, **found}.items():
             earlier[position] = content.digest
-        outcome = decide(pairs["timestamp"], seen, sent, self._clock(), self._max_age)
+        pairs["outcome"] = decide(pairs["timestamp"], seen, sent, self._clock(), self._max_age)
         # dtype: else pandas looks through the cells for one.
-        return pairs.assign(outcome=outcome, earlier=pd.Series(earlier, pairs.index, dtype=object))
+        pairs["earlier"] = pd.Series(earlier, pairs.index, dtype=object)
+        return pairs
 
 
 def decide(

@@ -289,8 +289,7 @@ class _Line:
 
 def _to_send(judged: pd.DataFrame) -> pd.DataFrame:
     chosen = (judged["outcome"] == "send").to_numpy()
-    events = judged.drop(columns=["outcome", "earlier"])
-    return events if chosen.all() else events[chosen].reset_index(drop=True)
+    return judged if chosen.all() else judged[chosen].reset_index(drop=True)
 
 
 def _count(counts: Counts, judged: pd.DataFrame) -> None:
