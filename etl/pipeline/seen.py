@@ -18,6 +18,8 @@ from etl.core.bloom import Bloom, FilterStack, Probes, SpillFile
 from etl.core.ids import key_words, ordered, repeats
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
 
 _LAYER = 1 << 19
@@ -76,14 +78,20 @@ class SeenIds:
         """Which keys earlier calls have met (bool); of those ``contents`` is replaced by the one that they had then."""
         probes = Probes(words[:, 0])
         known = np.zeros(len(words), bool)
-        layers = [(positions, [self._layer(number)]) for number, positions in self._stack.candidates(probes)]
-        for positions, blocks in [*layers, (self._bloom.candidates(probes), self._blocks)]:
-            for block in blocks if len(positions) else ():
-                at = _places(words[positions], block)
-                there = positions[at >= 0]
-                known[there] = True
-                contents[:, there] = block[2:, at[at >= 0]]
+        for positions, block in self._candidates(probes):
+            at = _places(words[positions], block)
+            there = positions[at >= 0]
+            known[there] = True
+            contents[:, there] = block[2:, at[at >= 0]]
         return known
+
+    def _candidates(self, probes: Probes) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Positions of keys and the block they may be in. One layer is mapped at a time: its pages count as memory."""
+        for number, positions in self._stack.candidates(probes):
+            yield positions, self._layer(number)
+        positions = self._bloom.candidates(probes)
+        for block in self._blocks if len(positions) else ():
+            yield positions, block
 
     def _remember(self, words: np.ndarray, contents: np.ndarray) -> None:
         """``words``: in order."""
